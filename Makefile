@@ -1,0 +1,64 @@
+# `make` prints this help. Every target installs what it needs into .venv by itself.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+PROTOS := $(shell find protos -name '*.proto' 2>/dev/null | sort)
+PROTOC := $(BIN)/python -m grpc_tools.protoc -Iprotos
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run demo migrate test check protos protos-check bench lock clean
+
+help: ## print this help
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "TenRusl needs Python 3.11 or newer; set PYTHON=python3.11")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing into $(VENV) (once, about half a minute)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $(STAMP)
+
+setup: $(STAMP) ## create .venv and install everything, pinned by hash
+
+run: $(STAMP) ## start everything locally: PostgreSQL, Valkey and the five services
+	@$(BIN)/python -m tenrusl.local run
+
+demo: $(STAMP) ## send signed, duplicate, forged and failing webhooks and check what became of them
+	@$(BIN)/python -m tenrusl.local demo
+
+migrate: $(STAMP) ## bring the database that DB_* or DB_URL names to the newest schema
+	@$(BIN)/tenrusl migrate
+
+test: $(STAMP) ## run all tests (unit, integration against real servers, end to end)
+	@$(BIN)/python -m pytest
+
+check: $(STAMP) protos-check ## lint, types, import boundaries, protos
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+protos: $(STAMP) ## generate libs/tenrusl/api from protos/
+	@rm -rf libs/tenrusl/api && mkdir -p libs/tenrusl/api
+	@$(PROTOC) --python_out=libs --pyi_out=libs --grpc_python_out=libs $(PROTOS)
+	@find libs/tenrusl/api -type d -exec touch {}/__init__.py \;
+
+protos-check: $(STAMP) ## lint the protos and fail when the generated code is out of date
+	@$(BIN)/buf lint protos
+	@rm -rf $(VENV)/protos-check && mkdir -p $(VENV)/protos-check
+	@$(PROTOC) --python_out=$(VENV)/protos-check --pyi_out=$(VENV)/protos-check --grpc_python_out=$(VENV)/protos-check $(PROTOS)
+	@find $(VENV)/protos-check/tenrusl/api -type d -exec touch {}/__init__.py \;
+	@diff -r -x __pycache__ $(VENV)/protos-check/tenrusl/api libs/tenrusl/api || \
+		{ echo "libs/tenrusl/api does not match protos/: run 'make protos'"; exit 1; }
+
+bench: $(STAMP) ## measure against receivers that others would write, and print the table
+	@$(BIN)/python -m benchmarks
+
+lock: $(STAMP) ## resolve pyproject.toml anew into requirements.lock
+	@$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-header --all-extras --quiet pyproject.toml -o requirements.lock
+
+clean: ## remove the virtual environment and the local data of `make run`
+	@rm -rf $(VENV) .tenrusl .mypy_cache .ruff_cache .pytest_cache .hypothesis

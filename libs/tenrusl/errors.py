@@ -1,0 +1,89 @@
+"""The few errors that somebody handles differently, and the reason codes of common/v1."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Why something was refused. The same names as ErrorReason in common/v1, where each is explained."""
+
+    INVALID_FIELD = "INVALID_FIELD"
+    OVERLOADED = "OVERLOADED"
+    DEADLINE_PASSED = "DEADLINE_PASSED"
+    DATABASE_UNAVAILABLE = "DATABASE_UNAVAILABLE"
+    REDIS_UNAVAILABLE = "REDIS_UNAVAILABLE"
+    INTERNAL = "INTERNAL"
+    PROVIDER_UNKNOWN = "PROVIDER_UNKNOWN"
+    PROVIDER_NOT_ALLOWED = "PROVIDER_NOT_ALLOWED"
+    CONTENT_TYPE_UNSUPPORTED = "CONTENT_TYPE_UNSUPPORTED"
+    METHOD_NOT_ALLOWED = "METHOD_NOT_ALLOWED"
+    CREDENTIALS_MISSING = "CREDENTIALS_MISSING"
+    SIGNATURE_MISSING = "SIGNATURE_MISSING"
+    SIGNATURE_MALFORMED = "SIGNATURE_MALFORMED"
+    SIGNATURE_MISMATCH = "SIGNATURE_MISMATCH"
+    TIMESTAMP_MALFORMED = "TIMESTAMP_MALFORMED"
+    TIMESTAMP_STALE = "TIMESTAMP_STALE"
+    TIMESTAMP_IN_FUTURE = "TIMESTAMP_IN_FUTURE"
+    SOURCE_NOT_ALLOWED = "SOURCE_NOT_ALLOWED"
+    HEADER_DUPLICATED = "HEADER_DUPLICATED"
+    BODY_MALFORMED = "BODY_MALFORMED"
+    BODY_TOO_DEEP = "BODY_TOO_DEEP"
+    BODY_TEXT_INVALID = "BODY_TEXT_INVALID"
+    EVENT_FIELD_INVALID = "EVENT_FIELD_INVALID"
+    PAYMENT_NOT_FOUND = "PAYMENT_NOT_FOUND"
+    PAYMENT_EXISTS = "PAYMENT_EXISTS"
+    STORE_REFUSED = "STORE_REFUSED"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldViolation:
+    """One field that is wrong: its name, and what would be right."""
+
+    field: str
+    description: str
+
+
+class TenruslError(Exception):
+    """Base of the errors that a caller is told about. `reason` goes into google.rpc.ErrorInfo."""
+
+    reason = Reason.INTERNAL
+
+
+class InvalidFieldError(TenruslError):
+    """The request is wrong; names every field."""
+
+    reason = Reason.INVALID_FIELD
+
+    def __init__(self, *violations: FieldViolation) -> None:
+        super().__init__("; ".join(f"{v.field}: {v.description}" for v in violations))
+        self.violations = violations
+
+
+class NotFoundError(TenruslError):
+    """What was asked for does not exist."""
+
+    def __init__(self, reason: Reason, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class AlreadyExistsError(TenruslError):
+    """What was to be created exists."""
+
+    def __init__(self, reason: Reason, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class UnavailableError(TenruslError):
+    """A dependency does not answer; trying again later helps."""
+
+    def __init__(self, reason: Reason, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class OverloadedError(TenruslError):
+    """As much work as allowed is under way; trying again soon helps."""
+
+    reason = Reason.OVERLOADED

@@ -1,0 +1,230 @@
+"""What a provider is made of. Pure: bytes, headers, credentials and the time in, a verdict or an event out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from functools import cached_property
+from typing import Any, Protocol
+
+from tenrusl.errors import Reason
+from tenrusl.payments import PaymentStatus
+from tenrusl.providers.body import MalformedWebhookError, parse_json
+from tenrusl.secret import Secret
+
+
+class SignatureError(Exception):
+    """The webhook is not authentic. Raised inside a scheme; `Provider.verify` turns it into a Verdict."""
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(reason.value)
+        self.reason = reason
+
+
+class Headers:
+    """HTTP headers, found by name in any case (RFC 9110, section 5.1)."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self, items: Sequence[tuple[str, str]]) -> None:
+        values: dict[str, list[str]] = {}
+        for name, value in items:
+            values.setdefault(name.lower(), []).append(value)
+        self._values = values
+
+    def get(self, name: str) -> str | None:
+        """The value of a header that may stand once, None when it is missing.
+
+        Raises SignatureError(HEADER_DUPLICATED) when it stands more than once: two readers could choose
+        differently.
+        """
+        values = self._values.get(name.lower())
+        if values is None:
+            return None
+        if len(values) > 1:
+            raise SignatureError(Reason.HEADER_DUPLICATED)
+        return values[0]
+
+    def require(self, name: str) -> str:
+        """The value of a header. Raises SignatureError: SIGNATURE_MISSING, HEADER_DUPLICATED."""
+        value = self.get(name)
+        if not value:
+            raise SignatureError(Reason.SIGNATURE_MISSING)
+        return value
+
+    def __contains__(self, name: str) -> bool:
+        return name.lower() in self._values
+
+
+@dataclass(frozen=True, kw_only=True)
+class Webhook:
+    """One HTTP request of a provider. `path` as received (percent-encoded), `query` without the question mark."""
+
+    method: str
+    path: str
+    headers: Headers
+    body: bytes
+    query: str = ""
+    source_ip: str = ""
+
+    @cached_property
+    def document(self) -> Any:
+        """The body as JSON, parsed once; numbers with a fraction are Decimal. Raises MalformedWebhookError."""
+        return parse_json(self.body)
+
+
+@dataclass(frozen=True, slots=True)
+class SecretVersion:
+    """One accepted secret and the name of its version: "current", "next" or a number."""
+
+    version: str
+    secret: Secret
+
+    def key(self) -> bytes:
+        """The secret's UTF-8 bytes, as an HMAC key."""
+        return self.secret.reveal().encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What is configured for one provider: for each credential field the accepted versions, newest last.
+
+    Field names are those of each provider file, e.g. `secret`, `server_key`, `iris_merchant_key`.
+    """
+
+    fields: Mapping[str, tuple[SecretVersion, ...]] = field(default_factory=dict)
+
+    def versions(self, name: str) -> tuple[SecretVersion, ...]:
+        """The accepted versions. Raises SignatureError(CREDENTIALS_MISSING) when there is none."""
+        versions = self.fields.get(name, ())
+        if not versions:
+            raise SignatureError(Reason.CREDENTIALS_MISSING)
+        return versions
+
+    def __contains__(self, name: str) -> bool:
+        return bool(self.fields.get(name))
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether a webhook is authentic. `reason` is None when it is; `version` names the secret that matched."""
+
+    reason: Reason | None
+    version: str = ""
+
+    @property
+    def valid(self) -> bool:
+        return self.reason is None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExtractedEvent:
+    """What a webhook says.
+
+    event_id: the provider's event id or, where it has none, a key that contains the reported state.
+    amount_minor: minor units of `currency` by ISO 4217. payment_status None: nothing about a payment's state.
+    occurred_at: with time zone; None when the provider does not say.
+    restores: see tenrusl.payments.StatusReport.
+    """
+
+    event_id: str
+    event_type: str
+    payment_status: PaymentStatus | None
+    provider_ref: str | None = None
+    merchant_ref: str | None = None
+    amount_minor: int | None = None
+    currency: str | None = None
+    occurred_at: datetime | None = None
+    restores: bool = False
+
+
+class Outcome(StrEnum):
+    """The outcomes that a provider may want to be told in its own way."""
+
+    ACCEPTED = "accepted"
+    DUPLICATE = "duplicate"
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An HTTP answer in the provider's own form."""
+
+    status: int
+    body: bytes = b""
+    content_type: str | None = None
+
+
+class SignatureScheme(Protocol):
+    """One way to sign. Schemes are shared by providers and hold only what differs (header, algorithm, …)."""
+
+    name: str
+
+    def applies(self, webhook: Webhook) -> bool:
+        """Whether the webhook is of this scheme. Only asked where a provider has several."""
+        ...
+
+    def verify(self, webhook: Webhook, credentials: Credentials, now: float) -> str:
+        """The version of the secret that matched. Raises SignatureError or MalformedWebhookError.
+
+        now: Unix time in seconds.
+        """
+        ...
+
+    def sign(self, webhook: Webhook, credentials: Credentials, now: float) -> SignedWebhook:
+        """The same request as the provider would send it, signed with the newest version. For the simulator."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SignedWebhook:
+    """What a signer adds: headers, and the body (changed where the signature stands inside it)."""
+
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class PaymentKey(StrEnum):
+    """Which reference identifies a payment in a provider's events."""
+
+    PROVIDER_REF = "provider_ref"
+    MERCHANT_REF = "merchant_ref"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provider:
+    """A provider, declared in its own file.
+
+    schemes: tried in order, the first that applies decides; the last one applies to everything.
+    secret_field: the credential that TENRUSL_WEBHOOK_SECRET_<PROVIDER> sets.
+    content_types: media types accepted, in lower case, without parameters.
+    payment_key: what becomes Payment.payment_ref; the other reference is kept beside it.
+    replies: the HTTP answers that the provider expects. body_covered: the signature covers the whole body.
+    """
+
+    name: str
+    schemes: tuple[SignatureScheme, ...]
+    secret_field: str
+    credential_fields: tuple[str, ...]
+    extract: Callable[[Webhook], ExtractedEvent]
+    replies: Mapping[Outcome, Reply]
+    methods: frozenset[str] = frozenset({"POST"})
+    content_types: frozenset[str] = frozenset({"application/json"})
+    payment_key: PaymentKey = PaymentKey.PROVIDER_REF
+    body_covered: bool = True
+
+    def verify(self, webhook: Webhook, credentials: Credentials, now: float) -> Verdict:
+        """Whether the webhook is authentic at Unix time `now`. Never raises."""
+        try:
+            return Verdict(None, self.scheme_of(webhook).verify(webhook, credentials, now))
+        except (SignatureError, MalformedWebhookError) as exc:
+            return Verdict(exc.reason)
+
+    def scheme_of(self, webhook: Webhook) -> SignatureScheme:
+        """The scheme that judges this webhook."""
+        for scheme in self.schemes[:-1]:
+            if scheme.applies(webhook):
+                return scheme
+        return self.schemes[-1]

@@ -1,0 +1,400 @@
+"""Typed settings, read once at start. `os.environ` is read nowhere else.
+
+Every setting is a field here, with its environment variable, its default and its meaning beside it.
+`load` fails with SettingsError, which names every variable that is wrong and what would be right.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from tenrusl.backoff import BackoffMode, RetryPolicy
+from tenrusl.crypto import decode_app_key
+from tenrusl.secret import Secret
+
+MIN_ADMIN_KEY_CHARACTERS = 32
+
+
+class SettingsError(Exception):
+    """Settings are missing or wrong. `problems` has one line each, starting with the variable's name."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("settings are wrong:\n" + "\n".join(f"  {line}" for line in problems))
+        self.problems = problems
+
+
+class AppEnv(StrEnum):
+    """Where this runs. Only production refuses weak settings."""
+
+    LOCAL = "local"
+    TESTING = "testing"
+    PRODUCTION = "production"
+
+
+class UnknownPayment(StrEnum):
+    """What becomes of an event whose payment is not known."""
+
+    CREATE = "create"
+    RETRY = "retry"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A host and a TCP port, 0 for a free one."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+def setting(env: str, parse: Callable[[str], Any], doc: str, default: Any = dataclasses.MISSING) -> Any:
+    """A field that `load` reads from the variable `env`. A default of MISSING makes it required."""
+    return dataclasses.field(default=default, metadata={"env": env, "parse": parse, "doc": doc})
+
+
+def _integer(low: int, high: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            raise ValueError(f"must be a whole number from {low} to {high}") from None
+        if not low <= value <= high:
+            raise ValueError(f"must be from {low} to {high}")
+        return value
+
+    return parse
+
+
+def _seconds(low: float, high: float) -> Callable[[str], timedelta]:
+    def parse(text: str) -> timedelta:
+        try:
+            value = float(text)
+        except ValueError:
+            raise ValueError(f"must be a number of seconds from {low} to {high}") from None
+        if not low <= value <= high:
+            raise ValueError(f"must be from {low} to {high} seconds")
+        return timedelta(seconds=value)
+
+    return parse
+
+
+def _boolean(text: str) -> bool:
+    match text.strip().lower():
+        case "true" | "1" | "on" | "yes":
+            return True
+        case "false" | "0" | "off" | "no":
+            return False
+    raise ValueError("must be true or false")
+
+
+def _choice(kind: type[StrEnum]) -> Callable[[str], StrEnum]:
+    def parse(text: str) -> StrEnum:
+        try:
+            return kind(text.strip().lower())
+        except ValueError:
+            raise ValueError(f"must be one of {', '.join(kind)}") from None
+
+    return parse
+
+
+def _address(text: str) -> Address:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdigit() or int(port) > 65535:
+        raise ValueError("must be HOST:PORT, e.g. 127.0.0.1:8080")
+    return Address(host, int(port))
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip().lower() for name in text.split(",") if name.strip())
+
+
+def _pgsql(text: str) -> str:
+    if text != "pgsql":
+        raise ValueError(f"pgsql only: {text!r} is not supported yet")
+    return text
+
+
+def _database_url(text: str) -> Secret:
+    scheme, separator, rest = text.partition("://")
+    if not separator or scheme not in ("postgresql", "postgres", "postgresql+psycopg"):
+        raise ValueError("must start with postgresql:// (pgsql only)")
+    return Secret(f"postgresql+psycopg://{rest}")
+
+
+def _app_key(text: str) -> Secret:
+    key = Secret(text)
+    decode_app_key(key)
+    return key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that can be set."""
+
+    app_env: AppEnv = setting("APP_ENV", _choice(AppEnv), "local, testing or production", AppEnv.LOCAL)
+    app_debug: bool = setting("APP_DEBUG", _boolean, "refused in production", False)
+    app_key: Secret = setting(
+        "APP_KEY",
+        _app_key,
+        "base64: and 32 random bytes in base64; encrypts payloads. Never made at run time",
+    )
+    app_url: str = setting("APP_URL", str, "public address, for links", "")
+
+    db_connection: str = setting("DB_CONNECTION", _pgsql, "pgsql", "pgsql")
+    db_url: Secret = setting("DB_URL", _database_url, "postgresql://…; instead of the DB_* parts", Secret(""))
+    db_host: str = setting("DB_HOST", str, "host of PostgreSQL", "")
+    db_port: int = setting("DB_PORT", _integer(1, 65535), "port of PostgreSQL", 5432)
+    db_database: str = setting("DB_DATABASE", str, "name of the database", "tenrusl")
+    db_username: str = setting("DB_USERNAME", str, "role", "tenrusl")
+    db_password: Secret = setting("DB_PASSWORD", Secret, "the role's password", Secret(""))
+    db_pool_size: int = setting("TENRUSL_DB_POOL_SIZE", _integer(1, 200), "connections a process keeps", 4)
+
+    redis_url: Secret = setting("REDIS_URL", Secret, "redis://…; instead of the REDIS_* parts", Secret(""))
+    redis_host: str = setting("REDIS_HOST", str, "host of Redis", "")
+    redis_port: int = setting("REDIS_PORT", _integer(1, 65535), "port of Redis", 6379)
+    redis_password: Secret = setting("REDIS_PASSWORD", Secret, "Redis password", Secret(""))
+    cache_store: str = setting("CACHE_STORE", str, "redis; production refuses anything else", "redis")
+
+    allowed_providers: tuple[str, ...] = setting(
+        "TENRUSL_ALLOWED_PROVIDERS", _names, "comma separated; outside production empty means all", ()
+    )
+    allow_mock_in_production: bool = setting(
+        "TENRUSL_ALLOW_MOCK_IN_PRODUCTION", _boolean, "the explicit override for provider mock", False
+    )
+    admin_key: Secret = setting("TENRUSL_ADMIN_KEY", Secret, "key of role admin, 32 characters or more", Secret(""))
+    admin_demo_key: Secret = setting("TENRUSL_ADMIN_DEMO_KEY", Secret, "key of role viewer", Secret(""))
+
+    gateway_listen: Address = setting("TENRUSL_GATEWAY_LISTEN", _address, "HTTP", Address("127.0.0.1", 8080))
+    ingress_listen: Address = setting("TENRUSL_INGRESS_LISTEN", _address, "gRPC", Address("127.0.0.1", 50051))
+    processor_listen: Address = setting("TENRUSL_PROCESSOR_LISTEN", _address, "gRPC", Address("127.0.0.1", 50052))
+    scheduler_listen: Address = setting("TENRUSL_SCHEDULER_LISTEN", _address, "gRPC", Address("127.0.0.1", 50053))
+    admin_listen: Address = setting("TENRUSL_ADMIN_LISTEN", _address, "gRPC", Address("127.0.0.1", 50054))
+    gateway_metrics: Address = setting("TENRUSL_GATEWAY_METRICS", _address, "metrics", Address("127.0.0.1", 9100))
+    ingress_metrics: Address = setting("TENRUSL_INGRESS_METRICS", _address, "metrics", Address("127.0.0.1", 9101))
+    processor_metrics: Address = setting("TENRUSL_PROCESSOR_METRICS", _address, "metrics", Address("127.0.0.1", 9102))
+    scheduler_metrics: Address = setting("TENRUSL_SCHEDULER_METRICS", _address, "metrics", Address("127.0.0.1", 9103))
+    admin_metrics: Address = setting("TENRUSL_ADMIN_METRICS", _address, "metrics", Address("127.0.0.1", 9104))
+    ingress_target: str = setting("TENRUSL_INGRESS_TARGET", str, "gRPC target", "dns:///127.0.0.1:50051")
+    processor_target: str = setting("TENRUSL_PROCESSOR_TARGET", str, "gRPC target", "dns:///127.0.0.1:50052")
+
+    max_body_bytes: int = setting(
+        "TENRUSL_MAX_BODY_BYTES",
+        _integer(1024, 16 * 1024 * 1024),
+        "larger bodies are answered 413",
+        1024 * 1024,
+    )
+    body_timeout: timedelta = setting(
+        "TENRUSL_BODY_TIMEOUT_SECONDS", _seconds(0.1, 300), "a body that takes longer is answered 408",
+        timedelta(seconds=20),
+    )  # fmt: skip
+    batch_max_webhooks: int = setting("TENRUSL_BATCH_MAX_WEBHOOKS", _integer(1, 512), "webhooks in a batch", 128)
+    batch_max_in_flight: int = setting("TENRUSL_BATCH_MAX_IN_FLIGHT", _integer(1, 64), "batches under way", 2)
+    max_waiting_webhooks: int = setting(
+        "TENRUSL_MAX_WAITING_WEBHOOKS", _integer(1, 1_000_000), "beyond these, 503 with Retry-After", 4096
+    )
+    accept_timeout: timedelta = setting(
+        "TENRUSL_ACCEPT_TIMEOUT_SECONDS",
+        _seconds(0.1, 60),
+        "deadline of the gateway's calls",
+        timedelta(seconds=10),
+    )
+    idempotency_ttl: timedelta = setting(
+        "TENRUSL_IDEMPOTENCY_TTL_SECONDS", _seconds(1, 30 * 86400), "how long a reply is kept under its key",
+        timedelta(hours=24),
+    )  # fmt: skip
+
+    unknown_payment: UnknownPayment = setting(
+        "TENRUSL_UNKNOWN_PAYMENT",
+        _choice(UnknownPayment),
+        "create it from the event, or retry",
+        UnknownPayment.CREATE,
+    )
+    retry_mode: BackoffMode = setting(
+        "TENRUSL_RETRY_MODE", _choice(BackoffMode), "full, equal or decorrelated", BackoffMode.FULL
+    )
+    retry_base: timedelta = setting(
+        "TENRUSL_RETRY_BASE_SECONDS",
+        _seconds(0.001, 3600),
+        "ceiling of the first delay",
+        timedelta(seconds=5),
+    )
+    retry_cap: timedelta = setting(
+        "TENRUSL_RETRY_CAP_SECONDS", _seconds(0.001, 86400), "ceiling of every delay", timedelta(hours=1)
+    )
+    retry_max_attempts: int = setting("TENRUSL_RETRY_MAX_ATTEMPTS", _integer(1, 1000), "then a dead letter", 30)
+    processing_lease: timedelta = setting(
+        "TENRUSL_PROCESSING_LEASE_SECONDS", _seconds(1, 3600), "a claim ends by itself after this",
+        timedelta(seconds=60),
+    )  # fmt: skip
+    handoff_delay: timedelta = setting(
+        "TENRUSL_HANDOFF_DELAY_SECONDS", _seconds(0, 3600), "a stored event is due by itself after this",
+        timedelta(seconds=10),
+    )  # fmt: skip
+    payload_partition_days: int = setting(
+        "TENRUSL_PAYLOAD_PARTITION_DAYS", _integer(2, 60), "daily payload partitions made ahead", 14
+    )
+    max_concurrent_rpcs: int = setting(
+        "TENRUSL_MAX_CONCURRENT_RPCS", _integer(1, 10_000), "beyond these, RESOURCE_EXHAUSTED", 64
+    )
+    drain_timeout: timedelta = setting(
+        "TENRUSL_DRAIN_TIMEOUT_SECONDS", _seconds(0, 300), "time for calls under way after SIGTERM",
+        timedelta(seconds=10),
+    )  # fmt: skip
+    log_format: str = setting("TENRUSL_LOG_FORMAT", str, "json or text; json in production", "")
+
+    # provider → credential field → (version, secret), from the variables named in `read_credentials`.
+    credentials: Mapping[str, Mapping[str, tuple[tuple[str, Secret], ...]]] = dataclasses.field(default_factory=dict)
+
+    @property
+    def database_url(self) -> str:
+        """For SQLAlchemy. Raises SettingsError when neither DB_URL nor DB_HOST is set."""
+        if self.db_url:
+            return self.db_url.reveal()
+        if not self.db_host:
+            raise SettingsError(["DB_HOST: is missing (or set DB_URL); `make run` starts a PostgreSQL of its own"])
+        user = quote(self.db_username, safe="")
+        password = f":{quote(self.db_password.reveal(), safe='')}" if self.db_password else ""
+        return f"postgresql+psycopg://{user}{password}@{self.db_host}:{self.db_port}/{quote(self.db_database, safe='')}"
+
+    @property
+    def redis_dsn(self) -> str:
+        """For redis-py. Raises SettingsError when neither REDIS_URL nor REDIS_HOST is set."""
+        if self.redis_url:
+            return self.redis_url.reveal()
+        if not self.redis_host:
+            raise SettingsError(["REDIS_HOST: is missing (or set REDIS_URL); `make run` starts a Redis of its own"])
+        password = f":{quote(self.redis_password.reveal(), safe='')}@" if self.redis_password else ""
+        return f"redis://{password}{self.redis_host}:{self.redis_port}/0"
+
+    @property
+    def retry_policy(self) -> RetryPolicy:
+        return RetryPolicy(
+            mode=self.retry_mode,
+            base=self.retry_base,
+            cap=self.retry_cap,
+            max_attempts=self.retry_max_attempts,
+        )
+
+    @property
+    def json_logs(self) -> bool:
+        return self.log_format == "json" or (not self.log_format and self.app_env is AppEnv.PRODUCTION)
+
+
+def load(environ: Mapping[str, str] | None = None) -> Settings:
+    """The settings of this process. Raises SettingsError, naming every variable that is wrong."""
+    env = os.environ if environ is None else environ
+    values: dict[str, Any] = {}
+    problems: list[str] = []
+    for item in dataclasses.fields(Settings):
+        name = item.metadata.get("env")
+        if name is None:
+            continue
+        text = env.get(name, "")
+        if not text:
+            if item.default is dataclasses.MISSING:
+                problems.append(f"{name}: is missing; {item.metadata['doc']}")
+            continue
+        try:
+            values[item.name] = item.metadata["parse"](text)
+        except ValueError as exc:
+            problems.append(f"{name}: {exc}")
+    if not values.get("admin_demo_key") and env.get("ADMIN_DEMO_KEY"):
+        values["admin_demo_key"] = Secret(env["ADMIN_DEMO_KEY"])
+    credentials, credential_problems = read_credentials(env)
+    problems += credential_problems
+    if not problems:
+        settings = Settings(**values, credentials=credentials)
+        problems = _cross_check(settings)
+        if not problems:
+            return settings
+    raise SettingsError(problems)
+
+
+_SECRET_PREFIX = "TENRUSL_WEBHOOK_SECRET_"  # noqa: S105 - the name of a variable
+_FIELD_PREFIX = "TENRUSL_PROVIDER_"
+# The credential field that TENRUSL_WEBHOOK_SECRET_<PROVIDER> sets is the provider's `secret_field`.
+DEFAULT_FIELD = ""
+
+
+def read_credentials(
+    env: Mapping[str, str],
+) -> tuple[dict[str, dict[str, tuple[tuple[str, Secret], ...]]], list[str]]:
+    """Credentials by provider and field, and what is wrong with them.
+
+    TENRUSL_WEBHOOK_SECRET_<PROVIDER> is the current secret, with _NEXT the one that a rotation brings in;
+    TENRUSL_PROVIDER_<PROVIDER>__<FIELD> (two underscores) is any other credential, with _NEXT likewise.
+    Each may end in _FILE and then names a file that holds it.
+    """
+    found: dict[str, dict[str, dict[str, Secret]]] = {}
+    problems: list[str] = []
+    for name in sorted(env):
+        if name.startswith(_SECRET_PREFIX):
+            rest, field = name.removeprefix(_SECRET_PREFIX), DEFAULT_FIELD
+        elif name.startswith(_FIELD_PREFIX) and "__" in name:
+            rest, _, field = name.removeprefix(_FIELD_PREFIX).partition("__")
+        else:
+            continue
+        text = env[name]
+        if not text:
+            continue
+        tail = field or rest
+        if tail.endswith("_FILE"):
+            tail = tail.removesuffix("_FILE")
+            try:
+                text = Path(text).read_text(encoding="utf-8").rstrip("\n")
+            except (OSError, UnicodeDecodeError) as exc:
+                problems.append(f"{name}: cannot read the file: {type(exc).__name__}")
+                continue
+        version = "current"
+        if tail.endswith("_NEXT"):
+            tail, version = tail.removesuffix("_NEXT"), "next"
+        provider, field = (rest, tail) if field else (tail, DEFAULT_FIELD)
+        versions = found.setdefault(provider.lower(), {}).setdefault(field.lower(), {})
+        if version in versions:
+            problems.append(f"{name}: is set both directly and by _FILE; keep one")
+        versions[version] = Secret(text)
+    credentials = {
+        provider: {field: tuple(sorted(versions.items())) for field, versions in fields.items()}
+        for provider, fields in found.items()
+    }
+    return credentials, problems
+
+
+def _cross_check(settings: Settings) -> list[str]:
+    problems = []
+    if settings.retry_cap < settings.retry_base:
+        problems.append("TENRUSL_RETRY_CAP_SECONDS: must be at least TENRUSL_RETRY_BASE_SECONDS")
+    if settings.log_format not in ("", "json", "text"):
+        problems.append("TENRUSL_LOG_FORMAT: must be json or text")
+    if settings.app_env is AppEnv.PRODUCTION:
+        problems += _production_problems(settings)
+    return problems
+
+
+def _production_problems(settings: Settings) -> list[str]:
+    problems = []
+    if settings.app_debug:
+        problems.append("APP_DEBUG: must be false in production")
+    if settings.cache_store != "redis":
+        problems.append("CACHE_STORE: must be redis in production; locks are shared by all instances")
+    if not settings.allowed_providers:
+        problems.append("TENRUSL_ALLOWED_PROVIDERS: must name the providers in production")
+    if "mock" in settings.allowed_providers and not settings.allow_mock_in_production:
+        problems.append("TENRUSL_ALLOWED_PROVIDERS: must not hold mock in production")
+    if len(settings.admin_key) < MIN_ADMIN_KEY_CHARACTERS:
+        problems.append(f"TENRUSL_ADMIN_KEY: must have {MIN_ADMIN_KEY_CHARACTERS} characters or more in production")
+    if settings.admin_demo_key and len(settings.admin_demo_key) < MIN_ADMIN_KEY_CHARACTERS:
+        problems.append(
+            f"TENRUSL_ADMIN_DEMO_KEY: must have {MIN_ADMIN_KEY_CHARACTERS} characters or more in production"
+        )
+    return problems
