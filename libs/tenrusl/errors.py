@@ -33,6 +33,9 @@ class Reason(StrEnum):
     PAYMENT_NOT_FOUND = "PAYMENT_NOT_FOUND"
     PAYMENT_EXISTS = "PAYMENT_EXISTS"
     STORE_REFUSED = "STORE_REFUSED"
+    IDEMPOTENCY_KEY_REUSED = "IDEMPOTENCY_KEY_REUSED"
+    IDEMPOTENCY_KEY_IN_FLIGHT = "IDEMPOTENCY_KEY_IN_FLIGHT"
+    SERVICE_UNAVAILABLE = "SERVICE_UNAVAILABLE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,14 @@ class NotFoundError(TenruslError):
 
 class AlreadyExistsError(TenruslError):
     """What was to be created exists."""
+
+    def __init__(self, reason: Reason, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class ConflictError(TenruslError):
+    """The request is right and does not fit what is there: an idempotency key in use or used differently."""
 
     def __init__(self, reason: Reason, message: str) -> None:
         super().__init__(message)

@@ -61,6 +61,9 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ERROR_REASON_PAYMENT_NOT_FOUND: _ClassVar[ErrorReason]
     ERROR_REASON_PAYMENT_EXISTS: _ClassVar[ErrorReason]
     ERROR_REASON_STORE_REFUSED: _ClassVar[ErrorReason]
+    ERROR_REASON_IDEMPOTENCY_KEY_REUSED: _ClassVar[ErrorReason]
+    ERROR_REASON_IDEMPOTENCY_KEY_IN_FLIGHT: _ClassVar[ErrorReason]
+    ERROR_REASON_SERVICE_UNAVAILABLE: _ClassVar[ErrorReason]
 PAYMENT_STATUS_UNSPECIFIED: PaymentStatus
 PAYMENT_STATUS_PENDING: PaymentStatus
 PAYMENT_STATUS_AUTHORIZED: PaymentStatus
@@ -105,6 +108,9 @@ ERROR_REASON_EVENT_FIELD_INVALID: ErrorReason
 ERROR_REASON_PAYMENT_NOT_FOUND: ErrorReason
 ERROR_REASON_PAYMENT_EXISTS: ErrorReason
 ERROR_REASON_STORE_REFUSED: ErrorReason
+ERROR_REASON_IDEMPOTENCY_KEY_REUSED: ErrorReason
+ERROR_REASON_IDEMPOTENCY_KEY_IN_FLIGHT: ErrorReason
+ERROR_REASON_SERVICE_UNAVAILABLE: ErrorReason
 
 class Payment(_message.Message):
     __slots__ = ("id", "provider", "payment_ref", "merchant_ref", "provider_ref", "status", "amount_minor", "currency", "create_time", "update_time")

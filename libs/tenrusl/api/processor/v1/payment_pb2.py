@@ -25,29 +25,29 @@ _sym_db = _symbol_database.Default()
 from tenrusl.api.common.v1 import common_pb2 as tenrusl_dot_api_dot_common_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&tenrusl/api/processor/v1/payment.proto\x12\x18tenrusl.api.processor.v1\x1a\"tenrusl/api/common/v1/common.proto\"{\n\x14\x43reatePaymentRequest\x12\x10\n\x08provider\x18\x01 \x01(\t\x12\x13\n\x0bpayment_ref\x18\x02 \x01(\t\x12\x14\n\x0c\x61mount_minor\x18\x03 \x01(\x03\x12\x10\n\x08\x63urrency\x18\x04 \x01(\t\x12\x14\n\x0cmerchant_ref\x18\x05 \x01(\t\"H\n\x15\x43reatePaymentResponse\x12/\n\x07payment\x18\x01 \x01(\x0b\x32\x1e.tenrusl.api.common.v1.Payment\"\'\n\x11GetPaymentRequest\x12\x12\n\npayment_id\x18\x01 \x01(\t\"E\n\x12GetPaymentResponse\x12/\n\x07payment\x18\x01 \x01(\x0b\x32\x1e.tenrusl.api.common.v1.Payment\"C\n\x1cGetPaymentByReferenceRequest\x12\x10\n\x08provider\x18\x01 \x01(\t\x12\x11\n\treference\x18\x02 \x01(\t\"P\n\x1dGetPaymentByReferenceResponse\x12/\n\x07payment\x18\x01 \x01(\x0b\x32\x1e.tenrusl.api.common.v1.Payment\"\x84\x01\n\x13ListPaymentsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x10\n\x08provider\x18\x03 \x01(\t\x12\x34\n\x06status\x18\x04 \x01(\x0e\x32$.tenrusl.api.common.v1.PaymentStatus\"a\n\x14ListPaymentsResponse\x12\x30\n\x08payments\x18\x01 \x03(\x0b\x32\x1e.tenrusl.api.common.v1.Payment\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xe5\x03\n\x0ePaymentService\x12p\n\rCreatePayment\x12..tenrusl.api.processor.v1.CreatePaymentRequest\x1a/.tenrusl.api.processor.v1.CreatePaymentResponse\x12g\n\nGetPayment\x12+.tenrusl.api.processor.v1.GetPaymentRequest\x1a,.tenrusl.api.processor.v1.GetPaymentResponse\x12\x88\x01\n\x15GetPaymentByReference\x12\x36.tenrusl.api.processor.v1.GetPaymentByReferenceRequest\x1a\x37.tenrusl.api.processor.v1.GetPaymentByReferenceResponse\x12m\n\x0cListPayments\x12-.tenrusl.api.processor.v1.ListPaymentsRequest\x1a..tenrusl.api.processor.v1.ListPaymentsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&tenrusl/api/processor/v1/payment.proto\x12\x18tenrusl.api.processor.v1\x1a\"tenrusl/api/common/v1/common.proto\"\x94\x01\n\x14\x43reatePaymentRequest\x12\x10\n\x08provider\x18\x01 \x01(\t\x12\x13\n\x0bpayment_ref\x18\x02 \x01(\t\x12\x14\n\x0c\x61mount_minor\x18\x03 \x01(\x03\x12\x10\n\x08\x63urrency\x18\x04 \x01(\t\x12\x14\n\x0cmerchant_ref\x18\x05 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x06 \x01(\t\"Z\n\x15\x43reatePaymentResponse\x12/\n\x07payment\x18\x01 \x01(\x0b\x32\x1e.tenrusl.api.common.v1.Payment\x12\x10\n\x08replayed\x18\x02 \x01(\x08\"\'\n\x11GetPaymentRequest\x12\x12\n\npayment_id\x18\x01 \x01(\t\"E\n\x12GetPaymentResponse\x12/\n\x07payment\x18\x01 \x01(\x0b\x32\x1e.tenrusl.api.common.v1.Payment\"C\n\x1cGetPaymentByReferenceRequest\x12\x10\n\x08provider\x18\x01 \x01(\t\x12\x11\n\treference\x18\x02 \x01(\t\"P\n\x1dGetPaymentByReferenceResponse\x12/\n\x07payment\x18\x01 \x01(\x0b\x32\x1e.tenrusl.api.common.v1.Payment\"\x84\x01\n\x13ListPaymentsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x10\n\x08provider\x18\x03 \x01(\t\x12\x34\n\x06status\x18\x04 \x01(\x0e\x32$.tenrusl.api.common.v1.PaymentStatus\"a\n\x14ListPaymentsResponse\x12\x30\n\x08payments\x18\x01 \x03(\x0b\x32\x1e.tenrusl.api.common.v1.Payment\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xe5\x03\n\x0ePaymentService\x12p\n\rCreatePayment\x12..tenrusl.api.processor.v1.CreatePaymentRequest\x1a/.tenrusl.api.processor.v1.CreatePaymentResponse\x12g\n\nGetPayment\x12+.tenrusl.api.processor.v1.GetPaymentRequest\x1a,.tenrusl.api.processor.v1.GetPaymentResponse\x12\x88\x01\n\x15GetPaymentByReference\x12\x36.tenrusl.api.processor.v1.GetPaymentByReferenceRequest\x1a\x37.tenrusl.api.processor.v1.GetPaymentByReferenceResponse\x12m\n\x0cListPayments\x12-.tenrusl.api.processor.v1.ListPaymentsRequest\x1a..tenrusl.api.processor.v1.ListPaymentsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tenrusl.api.processor.v1.payment_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CREATEPAYMENTREQUEST']._serialized_start=104
-  _globals['_CREATEPAYMENTREQUEST']._serialized_end=227
-  _globals['_CREATEPAYMENTRESPONSE']._serialized_start=229
-  _globals['_CREATEPAYMENTRESPONSE']._serialized_end=301
-  _globals['_GETPAYMENTREQUEST']._serialized_start=303
-  _globals['_GETPAYMENTREQUEST']._serialized_end=342
-  _globals['_GETPAYMENTRESPONSE']._serialized_start=344
-  _globals['_GETPAYMENTRESPONSE']._serialized_end=413
-  _globals['_GETPAYMENTBYREFERENCEREQUEST']._serialized_start=415
-  _globals['_GETPAYMENTBYREFERENCEREQUEST']._serialized_end=482
-  _globals['_GETPAYMENTBYREFERENCERESPONSE']._serialized_start=484
-  _globals['_GETPAYMENTBYREFERENCERESPONSE']._serialized_end=564
-  _globals['_LISTPAYMENTSREQUEST']._serialized_start=567
-  _globals['_LISTPAYMENTSREQUEST']._serialized_end=699
-  _globals['_LISTPAYMENTSRESPONSE']._serialized_start=701
-  _globals['_LISTPAYMENTSRESPONSE']._serialized_end=798
-  _globals['_PAYMENTSERVICE']._serialized_start=801
-  _globals['_PAYMENTSERVICE']._serialized_end=1286
+  _globals['_CREATEPAYMENTREQUEST']._serialized_start=105
+  _globals['_CREATEPAYMENTREQUEST']._serialized_end=253
+  _globals['_CREATEPAYMENTRESPONSE']._serialized_start=255
+  _globals['_CREATEPAYMENTRESPONSE']._serialized_end=345
+  _globals['_GETPAYMENTREQUEST']._serialized_start=347
+  _globals['_GETPAYMENTREQUEST']._serialized_end=386
+  _globals['_GETPAYMENTRESPONSE']._serialized_start=388
+  _globals['_GETPAYMENTRESPONSE']._serialized_end=457
+  _globals['_GETPAYMENTBYREFERENCEREQUEST']._serialized_start=459
+  _globals['_GETPAYMENTBYREFERENCEREQUEST']._serialized_end=526
+  _globals['_GETPAYMENTBYREFERENCERESPONSE']._serialized_start=528
+  _globals['_GETPAYMENTBYREFERENCERESPONSE']._serialized_end=608
+  _globals['_LISTPAYMENTSREQUEST']._serialized_start=611
+  _globals['_LISTPAYMENTSREQUEST']._serialized_end=743
+  _globals['_LISTPAYMENTSRESPONSE']._serialized_start=745
+  _globals['_LISTPAYMENTSRESPONSE']._serialized_end=842
+  _globals['_PAYMENTSERVICE']._serialized_start=845
+  _globals['_PAYMENTSERVICE']._serialized_end=1330
 # @@protoc_insertion_point(module_scope)

@@ -8,24 +8,28 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class CreatePaymentRequest(_message.Message):
-    __slots__ = ("provider", "payment_ref", "amount_minor", "currency", "merchant_ref")
+    __slots__ = ("provider", "payment_ref", "amount_minor", "currency", "merchant_ref", "idempotency_key")
     PROVIDER_FIELD_NUMBER: _ClassVar[int]
     PAYMENT_REF_FIELD_NUMBER: _ClassVar[int]
     AMOUNT_MINOR_FIELD_NUMBER: _ClassVar[int]
     CURRENCY_FIELD_NUMBER: _ClassVar[int]
     MERCHANT_REF_FIELD_NUMBER: _ClassVar[int]
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
     provider: str
     payment_ref: str
     amount_minor: int
     currency: str
     merchant_ref: str
-    def __init__(self, provider: _Optional[str] = ..., payment_ref: _Optional[str] = ..., amount_minor: _Optional[int] = ..., currency: _Optional[str] = ..., merchant_ref: _Optional[str] = ...) -> None: ...
+    idempotency_key: str
+    def __init__(self, provider: _Optional[str] = ..., payment_ref: _Optional[str] = ..., amount_minor: _Optional[int] = ..., currency: _Optional[str] = ..., merchant_ref: _Optional[str] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
 
 class CreatePaymentResponse(_message.Message):
-    __slots__ = ("payment",)
+    __slots__ = ("payment", "replayed")
     PAYMENT_FIELD_NUMBER: _ClassVar[int]
+    REPLAYED_FIELD_NUMBER: _ClassVar[int]
     payment: _common_pb2.Payment
-    def __init__(self, payment: _Optional[_Union[_common_pb2.Payment, _Mapping]] = ...) -> None: ...
+    replayed: bool
+    def __init__(self, payment: _Optional[_Union[_common_pb2.Payment, _Mapping]] = ..., replayed: _Optional[bool] = ...) -> None: ...
 
 class GetPaymentRequest(_message.Message):
     __slots__ = ("payment_id",)

@@ -63,7 +63,8 @@ class PaymentServiceServicer:
 
     def CreatePayment(self, request, context):
         """CreatePayment stores a payment in state pending, before its first event.
-        Errors: INVALID_ARGUMENT, ALREADY_EXISTS (PAYMENT_EXISTS), UNAVAILABLE.
+        Errors: INVALID_ARGUMENT, ALREADY_EXISTS (PAYMENT_EXISTS), FAILED_PRECONDITION (IDEMPOTENCY_KEY_REUSED),
+        ABORTED (IDEMPOTENCY_KEY_IN_FLIGHT), UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
