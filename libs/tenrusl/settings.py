@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -21,6 +22,9 @@ from tenrusl.crypto import decode_app_key
 from tenrusl.secret import Secret
 
 MIN_ADMIN_KEY_CHARACTERS = 32
+
+# provider → credential field → (version, secret) of each accepted version, newest last
+CredentialVersions = Mapping[str, Mapping[str, tuple[tuple[str, Secret], ...]]]
 
 
 class SettingsError(Exception):
@@ -118,6 +122,13 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip().lower() for name in text.split(",") if name.strip())
 
 
+def _networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    try:
+        return tuple(ip_network(part.strip()) for part in text.split(",") if part.strip())
+    except ValueError:
+        raise ValueError("must be comma separated networks, e.g. 10.0.0.0/8,192.0.2.7") from None
+
+
 def _pgsql(text: str) -> str:
     if text != "pgsql":
         raise ValueError(f"pgsql only: {text!r} is not supported yet")
@@ -197,6 +208,9 @@ class Settings:
         "TENRUSL_BODY_TIMEOUT_SECONDS", _seconds(0.1, 300), "a body that takes longer is answered 408",
         timedelta(seconds=20),
     )  # fmt: skip
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = setting(
+        "TENRUSL_TRUSTED_PROXIES", _networks, "networks whose X-Forwarded-For is believed; empty means none", ()
+    )
     batch_max_webhooks: int = setting("TENRUSL_BATCH_MAX_WEBHOOKS", _integer(1, 512), "webhooks in a batch", 128)
     batch_max_in_flight: int = setting("TENRUSL_BATCH_MAX_IN_FLIGHT", _integer(1, 64), "batches under way", 2)
     max_waiting_webhooks: int = setting(
@@ -240,6 +254,9 @@ class Settings:
         "TENRUSL_HANDOFF_DELAY_SECONDS", _seconds(0, 3600), "a stored event is due by itself after this",
         timedelta(seconds=10),
     )  # fmt: skip
+    processor_max_batches: int = setting(
+        "TENRUSL_PROCESSOR_MAX_BATCHES", _integer(1, 1000), "beyond these, RESOURCE_EXHAUSTED", 16
+    )
     payload_partition_days: int = setting(
         "TENRUSL_PAYLOAD_PARTITION_DAYS", _integer(2, 60), "daily payload partitions made ahead", 14
     )
@@ -252,8 +269,9 @@ class Settings:
     )  # fmt: skip
     log_format: str = setting("TENRUSL_LOG_FORMAT", str, "json or text; json in production", "")
 
-    # provider → credential field → (version, secret), from the variables named in `read_credentials`.
-    credentials: Mapping[str, Mapping[str, tuple[tuple[str, Secret], ...]]] = dataclasses.field(default_factory=dict)
+    # From the variables named in `read_credentials`; the files among them, to be read again when they change.
+    credentials: CredentialVersions = dataclasses.field(default_factory=dict)
+    credential_files: tuple[Path, ...] = ()
 
     @property
     def database_url(self) -> str:
@@ -313,7 +331,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     credentials, credential_problems = read_credentials(env)
     problems += credential_problems
     if not problems:
-        settings = Settings(**values, credentials=credentials)
+        settings = Settings(**values, credentials=credentials, credential_files=_credential_files(env))
         problems = _cross_check(settings)
         if not problems:
             return settings
@@ -322,13 +340,20 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
 
 _SECRET_PREFIX = "TENRUSL_WEBHOOK_SECRET_"  # noqa: S105 - the name of a variable
 _FIELD_PREFIX = "TENRUSL_PROVIDER_"
+_FILE_SUFFIX = "_FILE"
 # The credential field that TENRUSL_WEBHOOK_SECRET_<PROVIDER> sets is the provider's `secret_field`.
 DEFAULT_FIELD = ""
 
 
-def read_credentials(
-    env: Mapping[str, str],
-) -> tuple[dict[str, dict[str, tuple[tuple[str, Secret], ...]]], list[str]]:
+def load_credentials(environ: Mapping[str, str] | None = None) -> CredentialVersions:
+    """The credentials as they are now in the environment and in mounted files. Raises SettingsError."""
+    credentials, problems = read_credentials(os.environ if environ is None else environ)
+    if problems:
+        raise SettingsError(problems)
+    return credentials
+
+
+def read_credentials(env: Mapping[str, str]) -> tuple[CredentialVersions, list[str]]:
     """Credentials by provider and field, and what is wrong with them.
 
     TENRUSL_WEBHOOK_SECRET_<PROVIDER> is the current secret, with _NEXT the one that a rotation brings in;
@@ -337,19 +362,15 @@ def read_credentials(
     """
     found: dict[str, dict[str, dict[str, Secret]]] = {}
     problems: list[str] = []
-    for name in sorted(env):
+    for name in _credential_variables(env):
+        text = env[name]
         if name.startswith(_SECRET_PREFIX):
             rest, field = name.removeprefix(_SECRET_PREFIX), DEFAULT_FIELD
-        elif name.startswith(_FIELD_PREFIX) and "__" in name:
-            rest, _, field = name.removeprefix(_FIELD_PREFIX).partition("__")
         else:
-            continue
-        text = env[name]
-        if not text:
-            continue
+            rest, _, field = name.removeprefix(_FIELD_PREFIX).partition("__")
         tail = field or rest
-        if tail.endswith("_FILE"):
-            tail = tail.removesuffix("_FILE")
+        if tail.endswith(_FILE_SUFFIX):
+            tail = tail.removesuffix(_FILE_SUFFIX)
             try:
                 text = Path(text).read_text(encoding="utf-8").rstrip("\n")
             except (OSError, UnicodeDecodeError) as exc:
@@ -368,6 +389,18 @@ def read_credentials(
         for provider, fields in found.items()
     }
     return credentials, problems
+
+
+def _credential_variables(env: Mapping[str, str]) -> list[str]:
+    return [
+        name
+        for name in sorted(env)
+        if env[name] and (name.startswith(_SECRET_PREFIX) or (name.startswith(_FIELD_PREFIX) and "__" in name))
+    ]
+
+
+def _credential_files(env: Mapping[str, str]) -> tuple[Path, ...]:
+    return tuple(Path(env[name]) for name in _credential_variables(env) if name.endswith(_FILE_SUFFIX))
 
 
 def _cross_check(settings: Settings) -> list[str]:

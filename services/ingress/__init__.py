@@ -1,0 +1,1 @@
+"""Ingress: verifies webhooks, stores events once, hands them to the processor."""

@@ -1,0 +1,1 @@
+"""Processor: applies events to payments exactly once; answers questions about payments."""

@@ -1,6 +1,3 @@
-import datetime
-
-from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from tenrusl.api.common.v1 import common_pb2 as _common_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
@@ -39,7 +36,7 @@ class AcceptWebhooksRequest(_message.Message):
     def __init__(self, webhooks: _Optional[_Iterable[_Union[Webhook, _Mapping]]] = ...) -> None: ...
 
 class Webhook(_message.Message):
-    __slots__ = ("provider", "method", "path", "query", "headers", "body", "source_ip", "request_id", "receive_time")
+    __slots__ = ("provider", "method", "path", "query", "headers", "body", "source_ip", "request_id")
     PROVIDER_FIELD_NUMBER: _ClassVar[int]
     METHOD_FIELD_NUMBER: _ClassVar[int]
     PATH_FIELD_NUMBER: _ClassVar[int]
@@ -48,7 +45,6 @@ class Webhook(_message.Message):
     BODY_FIELD_NUMBER: _ClassVar[int]
     SOURCE_IP_FIELD_NUMBER: _ClassVar[int]
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
-    RECEIVE_TIME_FIELD_NUMBER: _ClassVar[int]
     provider: str
     method: str
     path: str
@@ -57,8 +53,7 @@ class Webhook(_message.Message):
     body: bytes
     source_ip: str
     request_id: str
-    receive_time: _timestamp_pb2.Timestamp
-    def __init__(self, provider: _Optional[str] = ..., method: _Optional[str] = ..., path: _Optional[str] = ..., query: _Optional[str] = ..., headers: _Optional[_Iterable[_Union[Header, _Mapping]]] = ..., body: _Optional[bytes] = ..., source_ip: _Optional[str] = ..., request_id: _Optional[str] = ..., receive_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    def __init__(self, provider: _Optional[str] = ..., method: _Optional[str] = ..., path: _Optional[str] = ..., query: _Optional[str] = ..., headers: _Optional[_Iterable[_Union[Header, _Mapping]]] = ..., body: _Optional[bytes] = ..., source_ip: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class Header(_message.Message):
     __slots__ = ("name", "value")

@@ -49,8 +49,8 @@ class IngressServiceServicer:
     def AcceptWebhooks(self, request, context):
         """AcceptWebhooks verifies each webhook, stores those that are authentic and answers after the commit.
         One outcome for each webhook, in the same order; a bad webhook does not harm its neighbours.
-        Errors: UNAVAILABLE (DATABASE_UNAVAILABLE) when nothing could be stored, RESOURCE_EXHAUSTED
-        (OVERLOADED), INVALID_ARGUMENT when there is no webhook or there are more than 512.
+        With PostgreSQL down, each authentic webhook comes back as not stored (DATABASE_UNAVAILABLE).
+        Errors: RESOURCE_EXHAUSTED (OVERLOADED), INVALID_ARGUMENT when there is no webhook or more than 512.
         Not idempotent by itself, but safe to repeat: a webhook that was stored comes back as a duplicate.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

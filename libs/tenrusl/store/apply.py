@@ -1,0 +1,213 @@
+"""The statements of the one transaction in which events change their payments."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from tenrusl.payments import Disposition, PaymentStatus, StatusReport
+
+_STATE = (
+    "id, provider, payment_ref, provider_ref, merchant_ref, status, amount_minor, currency, last_occurred_at, origin"
+)
+
+# Payments that the references of a batch may mean. Plain index look-ups; pairs that were not asked for
+# (the reference of one provider under another) are sorted out by the caller.
+_FIND = text(
+    f"""
+    SELECT {_STATE} FROM payments
+    WHERE provider = ANY(CAST(:providers AS text[])) AND payment_ref = ANY(CAST(:payment_refs AS text[]))
+    UNION
+    SELECT {_STATE} FROM payments
+    WHERE provider = ANY(CAST(:providers AS text[])) AND provider_ref = ANY(CAST(:provider_refs AS text[]))
+    """  # noqa: S608 - a constant
+)
+
+# In the order of the ids: whoever locks several payments must.
+_LOCK = text(f"SELECT {_STATE} FROM payments WHERE id = ANY(CAST(:ids AS uuid[])) ORDER BY id FOR UPDATE")  # noqa: S608
+
+_COLUMN_TYPES = {
+    "id": "uuid",
+    "provider": "text",
+    "payment_ref": "text",
+    "provider_ref": "text",
+    "merchant_ref": "text",
+    "status": "text",
+    "amount_minor": "bigint",
+    "currency": "text",
+    "last_occurred_at": "timestamptz",
+    "origin": "text",
+}
+_UNNEST_STATES = (
+    f"unnest({', '.join(f'CAST(:{name} AS {kind}[])' for name, kind in _COLUMN_TYPES.items())}) AS state ({_STATE})"
+)
+
+# Payments that events bring with them. One that another transaction made meanwhile is left as it is.
+_INSERT = text(
+    f"""
+    INSERT INTO payments ({_STATE}, created_at, updated_at)
+    SELECT {_STATE}, :now, :now FROM {_UNNEST_STATES}
+    ON CONFLICT (provider, payment_ref) DO NOTHING
+    RETURNING id
+    """  # noqa: S608 - made of the constants above
+)
+
+_UPDATE = text(
+    f"""
+    UPDATE payments SET status = state.status, provider_ref = state.provider_ref, merchant_ref = state.merchant_ref,
+        amount_minor = state.amount_minor, currency = state.currency, last_occurred_at = state.last_occurred_at,
+        updated_at = :now
+    FROM {_UNNEST_STATES} WHERE payments.id = state.id
+    """  # noqa: S608 - made of the constants above
+)
+
+_HISTORY = text(
+    """
+    SELECT payment_id, webhook_event_id, reported_status, occurred_at, restores
+    FROM payment_transitions WHERE payment_id = ANY(CAST(:ids AS uuid[]))
+    """
+)
+
+_INSERT_TRANSITIONS = text(
+    """
+    INSERT INTO payment_transitions
+        (webhook_event_id, payment_id, from_status, to_status, disposition, reported_status, restores, occurred_at,
+         created_at)
+    SELECT moved.*, CAST(:now AS timestamptz)
+    FROM unnest(CAST(:event_ids AS uuid[]), CAST(:payment_ids AS uuid[]), CAST(:from_statuses AS text[]),
+                CAST(:to_statuses AS text[]), CAST(:dispositions AS text[]), CAST(:reported AS text[]),
+                CAST(:restores AS boolean[]), CAST(:occurred_ats AS timestamptz[])) AS moved
+    """
+)
+
+# Marks events as done whose claim still holds. Locks in the order of the ids.
+_PROCESSED = text(
+    """
+    WITH held AS (
+        SELECT event.id FROM unnest(CAST(:ids AS uuid[]), CAST(:attempts AS integer[])) AS given (id, attempts)
+        JOIN webhook_events AS event
+            ON event.id = given.id AND event.attempts = given.attempts AND event.status = 'processing'
+        ORDER BY event.id
+        FOR UPDATE OF event
+    )
+    UPDATE webhook_events AS event
+    SET status = 'processed', processed_at = :now, next_retry_at = NULL, failure_code = NULL, failure_message = NULL
+    FROM held WHERE event.id = held.id
+    RETURNING event.id
+    """
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentState:
+    """What events change about a payment.
+
+    last_occurred_at: the latest report so far, None before the first. origin: "api" when a merchant announced
+    the payment, "event" when its first event brought it.
+    """
+
+    id: UUID
+    provider: str
+    payment_ref: str
+    provider_ref: str | None
+    merchant_ref: str | None
+    status: PaymentStatus
+    amount_minor: int | None
+    currency: str | None
+    last_occurred_at: datetime | None
+    origin: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentTransition:
+    """The effect of one event on its payment; `report` is what the event said."""
+
+    payment_id: UUID
+    from_status: PaymentStatus | None
+    to_status: PaymentStatus
+    disposition: Disposition
+    report: StatusReport
+
+
+async def find_payments(
+    connection: AsyncConnection, *, providers: Sequence[str], payment_refs: Sequence[str], provider_refs: Sequence[str]
+) -> list[PaymentState]:
+    """Payments of these providers with one of these references, not locked."""
+    result = await connection.execute(
+        _FIND, {"providers": providers, "payment_refs": payment_refs, "provider_refs": provider_refs}
+    )
+    return [_state(row._mapping) for row in result]
+
+
+async def lock_payments(connection: AsyncConnection, ids: Sequence[UUID]) -> list[PaymentState]:
+    """These payments as they are now, locked until the transaction ends."""
+    return [_state(row._mapping) for row in await connection.execute(_LOCK, {"ids": list(ids)})]
+
+
+async def insert_payments(connection: AsyncConnection, states: Sequence[PaymentState], now: datetime) -> set[UUID]:
+    """Inserts those whose (provider, payment_ref) is free; returns their ids. states: sorted by that pair."""
+    result = await connection.execute(_INSERT, {**_columns(states), "now": now})
+    return set(result.scalars())
+
+
+async def update_payments(connection: AsyncConnection, states: Sequence[PaymentState], now: datetime) -> None:
+    """Writes these states over payments that this transaction has locked."""
+    await connection.execute(_UPDATE, {**_columns(states), "now": now})
+
+
+async def payment_history(connection: AsyncConnection, ids: Sequence[UUID]) -> dict[UUID, list[StatusReport]]:
+    """What events have said about these payments, by payment, in no order."""
+    history: dict[UUID, list[StatusReport]] = {}
+    for row in await connection.execute(_HISTORY, {"ids": list(ids)}):
+        history.setdefault(row.payment_id, []).append(
+            StatusReport(
+                event_id=row.webhook_event_id,
+                status=PaymentStatus(row.reported_status),
+                occurred_at=row.occurred_at,
+                restores=row.restores,
+            )
+        )
+    return history
+
+
+async def insert_transitions(
+    connection: AsyncConnection, transitions: Sequence[PaymentTransition], now: datetime
+) -> None:
+    """Appends transitions. Raises IntegrityError when an event has one already: it would be applied twice."""
+    await connection.execute(
+        _INSERT_TRANSITIONS,
+        {
+            "event_ids": [item.report.event_id for item in transitions],
+            "payment_ids": [item.payment_id for item in transitions],
+            "from_statuses": [item.from_status and item.from_status.value for item in transitions],
+            "to_statuses": [item.to_status.value for item in transitions],
+            "dispositions": [item.disposition.value for item in transitions],
+            "reported": [item.report.status.value for item in transitions],
+            "restores": [item.report.restores for item in transitions],
+            "occurred_ats": [item.report.occurred_at for item in transitions],
+            "now": now,
+        },
+    )
+
+
+async def mark_processed(connection: AsyncConnection, claims: Sequence[tuple[UUID, int]], now: datetime) -> set[UUID]:
+    """Marks as processed; returns the ids of the (id, attempts) whose claim still held."""
+    result = await connection.execute(
+        _PROCESSED,
+        {"ids": [claim[0] for claim in claims], "attempts": [claim[1] for claim in claims], "now": now},
+    )
+    return set(result.scalars())
+
+
+def _state(row: object) -> PaymentState:
+    values = dict(row)  # type: ignore[call-overload]  # a RowMapping
+    return PaymentState(**{**values, "status": PaymentStatus(values["status"])})
+
+
+def _columns(states: Sequence[PaymentState]) -> dict[str, object]:
+    columns: dict[str, object] = {name: [getattr(state, name) for state in states] for name in _COLUMN_TYPES}
+    columns["status"] = [state.status.value for state in states]
+    return columns

@@ -1,0 +1,99 @@
+"""Connections to PostgreSQL, and what a lost one is called."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from tenrusl.errors import Reason, UnavailableError
+
+CONNECT_TIMEOUT_SECONDS = 3
+POOL_TIMEOUT_SECONDS = 5
+# Longer than any statement here takes; shorter than the deadline of the calls that wait for it.
+STATEMENT_TIMEOUT_MS = 8_000
+LOCK_TIMEOUT_MS = 4_000
+# The server is taken for gone when it leaves sent data unacknowledged this long.
+TCP_USER_TIMEOUT_MS = 10_000
+
+
+def build_engine(database_url: str, *, service: str, pool_size: int) -> AsyncEngine:
+    """An engine with at most `pool_size` connections, kept open. Connects when first used.
+
+    database_url: postgresql+psycopg://… No connection is tested before use: that would be a round trip for
+    each batch. A lost connection fails one call with UnavailableError and empties the pool.
+    """
+    return create_async_engine(
+        database_url,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=POOL_TIMEOUT_SECONDS,
+        connect_args={
+            "application_name": f"tenrusl-{service}",
+            "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+            "tcp_user_timeout": TCP_USER_TIMEOUT_MS,
+            "options": f"-c statement_timeout={STATEMENT_TIMEOUT_MS} -c lock_timeout={LOCK_TIMEOUT_MS} -c timezone=UTC",
+        },
+    )
+
+
+class ContentionError(UnavailableError):
+    """A deadlock, or a lock or a statement that took too long. The database is there; trying again may help."""
+
+
+@asynccontextmanager
+async def autocommit(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """A connection on which each statement is its own transaction. Raises UnavailableError."""
+    with_autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
+    async with database_errors(), with_autocommit.connect() as connection:
+        yield connection
+
+
+@asynccontextmanager
+async def transaction(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """A connection in a transaction, committed at the end. Raises UnavailableError."""
+    async with database_errors(), engine.begin() as connection:
+        yield connection
+
+
+@asynccontextmanager
+async def database_errors() -> AsyncIterator[None]:
+    """Turns a database that does not answer into UnavailableError; other errors pass."""
+    try:
+        yield
+    except DBAPIError as exc:
+        if sqlstate(exc) in _CONTENTION:
+            raise ContentionError(Reason.DATABASE_UNAVAILABLE, "the database is busy") from exc
+        if isinstance(exc, OperationalError | InterfaceError) or exc.connection_invalidated or _is_outage(exc):
+            raise UnavailableError(Reason.DATABASE_UNAVAILABLE, "the database does not answer") from exc
+        raise
+    except PoolTimeoutError as exc:
+        raise UnavailableError(Reason.DATABASE_UNAVAILABLE, "no connection to the database is free") from exc
+
+
+async def is_ready(engine: AsyncEngine) -> bool:
+    """Whether the database answers and has been migrated."""
+    try:
+        async with autocommit(engine) as connection:
+            found = await connection.scalar(text("SELECT to_regclass('webhook_events') IS NOT NULL"))
+    except UnavailableError:
+        return False
+    return bool(found)
+
+
+def sqlstate(exc: DBAPIError) -> str:
+    """The SQLSTATE (PostgreSQL manual, appendix A), empty when there is none."""
+    return getattr(exc.orig, "sqlstate", None) or ""
+
+
+# serialization_failure, deadlock_detected, lock_not_available, query_canceled
+_CONTENTION = frozenset({"40001", "40P01", "55P03", "57014"})
+
+
+def _is_outage(exc: DBAPIError) -> bool:
+    # Class 57P: the server is stopping or starting. 53: no connection, memory or disk left. 58: its disk fails.
+    # 25006: it is read only.
+    state = sqlstate(exc)
+    return state.startswith(("57P", "53", "58")) or state == "25006"

@@ -1,0 +1,76 @@
+"""Stores batches of new events: the statements of `events`, with what can go wrong around them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from tenrusl.store.engine import autocommit, sqlstate
+from tenrusl.store.events import NewEvent, bump_deliveries, insert_events
+from tenrusl.store.partitions import add_partitions
+
+_CHECK_VIOLATION = "23514"  # PostgreSQL's answer when a row fits no partition
+
+
+class StoreRefusedError(Exception):
+    """The database answered, and did not take the batch. sqlstate: PostgreSQL manual, appendix A."""
+
+    def __init__(self, state: str) -> None:
+        super().__init__(state)
+        self.sqlstate = state
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreResult:
+    """Ids by (provider, event_id): of events that are new, and of those that were there."""
+
+    fresh: dict[tuple[str, str], UUID]
+    known: dict[tuple[str, str], UUID]
+
+
+class EventStore:
+    """Stores events. partition_days: payload partitions made ahead, today included."""
+
+    def __init__(self, engine: AsyncEngine, *, partition_days: int) -> None:
+        self._engine = engine
+        self._partition_days = partition_days
+
+    async def store(self, batch: Sequence[NewEvent], *, received_at: datetime, next_retry_at: datetime) -> StoreResult:
+        """Stores the batch; it is committed when this returns.
+
+        batch: sorted by (provider, event_id), each pair once. next_retry_at: when new ones are due by
+        themselves. Raises UnavailableError when the database does not answer (some of the batch may be stored:
+        storing it again is safe), StoreRefusedError when it refuses the batch.
+        """
+        try:
+            return await self._store(batch, received_at, next_retry_at)
+        except IntegrityError as exc:
+            if sqlstate(exc) != _CHECK_VIOLATION:
+                raise StoreRefusedError(sqlstate(exc)) from exc
+        except DBAPIError as exc:
+            raise StoreRefusedError(sqlstate(exc)) from exc
+        # The day has no partition yet: nobody ran for days, or a clock jumped. Make it, and try once more.
+        await self.prepare_partitions(received_at)
+        try:
+            return await self._store(batch, received_at, next_retry_at)
+        except DBAPIError as exc:
+            raise StoreRefusedError(sqlstate(exc)) from exc
+
+    async def prepare_partitions(self, now: datetime) -> int:
+        """Makes the payload partitions of `now` and the days after it; returns how many were missing.
+
+        The day before too: a batch of another replica may be under way over midnight.
+        """
+        first_day = (now - timedelta(days=1)).date()
+        return await add_partitions(self._engine, first_day, self._partition_days + 1)
+
+    async def _store(self, batch: Sequence[NewEvent], received_at: datetime, next_retry_at: datetime) -> StoreResult:
+        async with autocommit(self._engine) as connection:
+            inserted = await insert_events(connection, batch, received_at=received_at, next_retry_at=next_retry_at)
+            again = [event for event in batch if event.id not in inserted]
+            known = await bump_deliveries(connection, again) if again else {}
+        fresh = {(event.provider, event.event_id): event.id for event in batch if event.id in inserted}
+        return StoreResult(fresh=fresh, known=known)

@@ -1,0 +1,121 @@
+"""Storing events once: webhook_events and webhook_payloads."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+# What an event that nobody ever tried to process looks like in `tables.webhook_events`. A tuple, so that a
+# batch turns into columns by zip: this is the hottest statement of the product.
+
+
+class NewEvent(NamedTuple):
+    """A row to be. `headers` is a JSON object as text; `sealed_payload` is encrypted; `deliveries` is 1 or more."""
+
+    id: UUID
+    provider: str
+    event_id: str
+    event_type: str
+    payment_status: str | None
+    payment_ref: str | None
+    provider_ref: str | None
+    merchant_ref: str | None
+    amount_minor: int | None
+    currency: str | None
+    occurred_at: datetime | None
+    restores: bool
+    deliveries: int
+    request_id: str
+    source_ip: str
+    headers: str
+    signature_version: str
+    payload_sha256: bytes
+    payload_bytes: int
+    payload_content_type: str | None
+    sealed_payload: bytes
+
+
+_ARRAY_TYPES = {
+    "id": "uuid",
+    "event_type": "text",
+    "amount_minor": "bigint",
+    "occurred_at": "timestamptz",
+    "restores": "boolean",
+    "deliveries": "integer",
+    "payload_sha256": "bytea",
+    "payload_bytes": "integer",
+    "sealed_payload": "bytea",
+}
+_FIELDS = NewEvent._fields
+_EVENT_COLUMNS = tuple("headers::jsonb" if name == "headers" else name for name in _FIELDS if name != "sealed_payload")
+
+# For the batch of one AcceptWebhooks call: new events and their payloads in one statement, so one commit.
+# Rows go in sorted by (provider, event_id): two batches with the same events wait for each other in one order.
+_INSERT = text(
+    f"""
+    WITH batch AS (
+        SELECT * FROM unnest({", ".join(f"CAST(:{name} AS {_ARRAY_TYPES.get(name, 'text')}[])" for name in _FIELDS)})
+            AS batch ({", ".join(_FIELDS)})
+    ), inserted AS (
+        INSERT INTO webhook_events (
+            {", ".join(column.removesuffix("::jsonb") for column in _EVENT_COLUMNS)},
+            status, received_at, next_retry_at
+        )
+        SELECT {", ".join(_EVENT_COLUMNS)}, 'received', :received_at, :next_retry_at FROM batch
+        ON CONFLICT (provider, event_id) DO NOTHING
+        RETURNING id
+    ), stored AS (
+        INSERT INTO webhook_payloads (webhook_event_id, received_on, body)
+        SELECT batch.id, CAST(:received_at AS date), batch.sealed_payload FROM batch JOIN inserted USING (id)
+    )
+    SELECT id FROM inserted
+    """  # noqa: S608 - made of the field names above
+)
+
+# For those of a batch that were there already: counts the deliveries, in the order of the ids as all do that
+# lock several events.
+_BUMP_DELIVERIES = text(
+    """
+    WITH again AS (
+        SELECT webhook_events.id, batch.deliveries
+        FROM unnest(CAST(:provider AS text[]), CAST(:event_id AS text[]), CAST(:deliveries AS integer[]))
+            AS batch (provider, event_id, deliveries)
+        JOIN webhook_events USING (provider, event_id)
+        ORDER BY webhook_events.id
+        FOR UPDATE OF webhook_events
+    )
+    UPDATE webhook_events SET deliveries = webhook_events.deliveries + again.deliveries
+    FROM again WHERE webhook_events.id = again.id
+    RETURNING webhook_events.provider, webhook_events.event_id, webhook_events.id
+    """
+)
+
+
+async def insert_events(
+    connection: AsyncConnection, batch: Sequence[NewEvent], *, received_at: datetime, next_retry_at: datetime
+) -> set[UUID]:
+    """Inserts those that are new, with their payloads; returns their ids.
+
+    batch: sorted by (provider, event_id), each pair once. Raises IntegrityError with SQLSTATE 23514 when the
+    day of `received_at` has no payload partition.
+    """
+    parameters: dict[str, object] = dict(zip(_FIELDS, map(list, zip(*batch, strict=True)), strict=True))
+    parameters |= {"received_at": received_at, "next_retry_at": next_retry_at}
+    result = await connection.execute(_INSERT, parameters)
+    return set(result.scalars())
+
+
+async def bump_deliveries(connection: AsyncConnection, batch: Sequence[NewEvent]) -> dict[tuple[str, str], UUID]:
+    """Adds the deliveries of events that are stored; returns their ids by (provider, event_id)."""
+    result = await connection.execute(
+        _BUMP_DELIVERIES,
+        {
+            "provider": [event.provider for event in batch],
+            "event_id": [event.event_id for event in batch],
+            "deliveries": [event.deliveries for event in batch],
+        },
+    )
+    return {(row.provider, row.event_id): row.id for row in result}

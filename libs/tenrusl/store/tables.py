@@ -1,0 +1,121 @@
+"""The tables, as the newest migration leaves them (a test compares)."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Date,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+metadata = MetaData()
+_TIME = DateTime(timezone=True)
+
+EVENT_STATUSES = ("received", "processing", "processed", "failed", "dead_letter")
+
+webhook_events = Table(
+    "webhook_events",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("provider", Text, nullable=False),
+    Column("event_id", Text, nullable=False),
+    Column("event_type", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("payment_status", Text),
+    Column("payment_ref", Text),
+    Column("provider_ref", Text),
+    Column("merchant_ref", Text),
+    Column("amount_minor", BigInteger),
+    Column("currency", Text),
+    Column("occurred_at", _TIME),
+    Column("restores", Boolean, nullable=False, server_default=text("false")),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("deliveries", Integer, nullable=False, server_default=text("1")),
+    Column("next_retry_at", _TIME),
+    Column("received_at", _TIME, nullable=False),
+    Column("last_attempt_at", _TIME),
+    Column("processed_at", _TIME),
+    Column("failure_code", Text),
+    Column("failure_message", Text),
+    Column("request_id", Text, nullable=False),
+    Column("source_ip", Text, nullable=False),
+    Column("headers", JSONB, nullable=False),
+    Column("signature_version", Text, nullable=False),
+    Column("payload_sha256", LargeBinary, nullable=False),
+    Column("payload_bytes", Integer, nullable=False),
+    Column("payload_content_type", Text),
+    Column("payload_purged_at", _TIME),
+    UniqueConstraint("provider", "event_id", name="webhook_events_provider_event_id_key"),
+    CheckConstraint(f"status IN {EVENT_STATUSES}", name="webhook_events_status_check"),
+    Index(
+        "webhook_events_due_idx",
+        "next_retry_at",
+        postgresql_where=text("status IN ('received', 'failed', 'processing')"),
+    ),
+)
+
+webhook_payloads = Table(
+    "webhook_payloads",
+    metadata,
+    Column("webhook_event_id", Uuid, nullable=False),
+    Column("received_on", Date, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("webhook_event_id", "received_on"),
+    postgresql_partition_by="RANGE (received_on)",
+)
+
+payments = Table(
+    "payments",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("provider", Text, nullable=False),
+    Column("payment_ref", Text, nullable=False),
+    Column("provider_ref", Text),
+    Column("merchant_ref", Text),
+    Column("status", Text, nullable=False),
+    Column("amount_minor", BigInteger),
+    Column("currency", Text),
+    Column("last_occurred_at", _TIME),
+    Column("origin", Text, nullable=False),
+    Column("idempotency_key_sha256", LargeBinary),
+    Column("created_at", _TIME, nullable=False),
+    Column("updated_at", _TIME, nullable=False),
+    UniqueConstraint("provider", "payment_ref", name="payments_provider_payment_ref_key"),
+    CheckConstraint("origin IN ('api', 'event')", name="payments_origin_check"),
+    Index("payments_provider_ref_idx", "provider", "provider_ref"),
+    Index("payments_merchant_ref_idx", "provider", "merchant_ref"),
+    Index(
+        "payments_idempotency_key_idx",
+        "idempotency_key_sha256",
+        postgresql_where=text("idempotency_key_sha256 IS NOT NULL"),
+    ),
+)
+
+payment_transitions = Table(
+    "payment_transitions",
+    metadata,
+    # The event is the key: whatever goes wrong elsewhere, an event has one effect at the most.
+    Column("webhook_event_id", Uuid, primary_key=True),
+    Column("payment_id", Uuid, ForeignKey("payments.id"), nullable=False),
+    Column("from_status", Text),
+    Column("to_status", Text, nullable=False),
+    Column("disposition", Text, nullable=False),
+    Column("reported_status", Text, nullable=False),
+    Column("restores", Boolean, nullable=False),
+    Column("occurred_at", _TIME, nullable=False),
+    Column("created_at", _TIME, nullable=False),
+    Index("payment_transitions_payment_idx", "payment_id", "occurred_at"),
+)

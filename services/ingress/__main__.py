@@ -1,0 +1,78 @@
+"""The ingress process."""
+
+import asyncio
+import sys
+
+from prometheus_client import CollectorRegistry
+
+from services.ingress.accept import Acceptor
+from services.ingress.credentials import CredentialBook
+from services.ingress.handoff import Handoff
+from services.ingress.judge import Judge
+from services.ingress.metrics import IngressMetrics
+from services.ingress.partitions import keep_partitions
+from services.ingress.servicer import IngressServicer, process_events_by
+from tenrusl.api.ingress.v1 import ingress_pb2, ingress_pb2_grpc
+from tenrusl.api.processor.v1 import processor_pb2_grpc
+from tenrusl.clock import SystemClock
+from tenrusl.crypto import PayloadCipher, decode_app_key
+from tenrusl.providers import PROVIDERS
+from tenrusl.rpc.channel import build_channel
+from tenrusl.rpc.process import run
+from tenrusl.rpc.server import RpcServer
+from tenrusl.settings import Settings, load_credentials
+from tenrusl.store.engine import build_engine, is_ready
+from tenrusl.store.event_store import EventStore
+
+
+async def serve(settings: Settings, registry: CollectorRegistry) -> None:
+    """Builds the object graph and serves until told to stop."""
+    engine = build_engine(settings.database_url, service="ingress", pool_size=settings.db_pool_size)
+    channel = build_channel(settings.processor_target)
+    clock = SystemClock()
+    metrics = IngressMetrics(registry, PROVIDERS)
+    credentials = CredentialBook(
+        PROVIDERS, settings.credentials, files=settings.credential_files, read=load_credentials
+    )
+    store = EventStore(engine, partition_days=settings.payload_partition_days)
+    handoff = Handoff(process_events_by(processor_pb2_grpc.ProcessorServiceStub(channel)), metrics)
+    acceptor = Acceptor(
+        judge=Judge(
+            providers=PROVIDERS,
+            allowed=settings.allowed_providers,
+            credentials=credentials,
+            cipher=PayloadCipher(decode_app_key(settings.app_key)),
+        ),
+        store=store,
+        hand_off=handoff.offer,
+        handoff_delay=settings.handoff_delay,
+        clock=clock,
+        metrics=metrics,
+    )
+    server = RpcServer(
+        name="ingress",
+        listen=settings.ingress_listen,
+        settings=settings,
+        registry=registry,
+        ready=lambda: is_ready(engine),
+    )
+    server.add(
+        ingress_pb2_grpc.add_IngressServiceServicer_to_server,
+        IngressServicer(acceptor),
+        ingress_pb2.DESCRIPTOR.services_by_name["IngressService"].full_name,
+    )
+    background = [
+        asyncio.create_task(task) for task in (handoff.run(), credentials.watch(), keep_partitions(store, clock))
+    ]
+    try:
+        await server.run()
+    finally:
+        for task in background:
+            task.cancel()
+        await asyncio.gather(*background, return_exceptions=True)
+        await channel.close()
+        await engine.dispose()
+
+
+if __name__ == "__main__":
+    sys.exit(run("ingress", lambda settings: settings.ingress_metrics, serve))

@@ -1,0 +1,74 @@
+"""Handing new events to the processor, in the background and without promises.
+
+An event that is not handed over is due by itself a little later, so nothing here is kept, repeated or waited for.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from uuid import UUID
+
+import grpc
+import structlog
+from grpc import aio
+
+from services.ingress.metrics import IngressMetrics
+
+MAX_WAITING_EVENTS = 20_000  # a few seconds of the highest rate; beyond it the rows wait for their due time
+MAX_BATCH_EVENTS = 256
+MAX_IN_FLIGHT = 2
+TIMEOUT_SECONDS = 30.0
+FIRST_PAUSE_SECONDS = 0.1  # after a failure; doubled up to MAX_PAUSE_SECONDS, so that an overload can pass
+MAX_PAUSE_SECONDS = 2.0
+
+ProcessEvents = Callable[[Sequence[UUID], float], Awaitable[None]]
+_log = structlog.get_logger("handoff")
+
+
+class Handoff:
+    """A bounded buffer of event ids and the few calls that empty it.
+
+    process_events: tells the processor to process these events, with a timeout in seconds. Raises AioRpcError.
+    """
+
+    def __init__(self, process_events: ProcessEvents, metrics: IngressMetrics) -> None:
+        self._process_events = process_events
+        self._metrics = metrics
+        self._waiting: deque[UUID] = deque()
+        self._offered = asyncio.Event()
+
+    def offer(self, event_ids: Sequence[UUID]) -> None:
+        """Takes ids while there is room; the others wait for their due time. Never blocks."""
+        taken = event_ids[: MAX_WAITING_EVENTS - len(self._waiting)]
+        self._waiting.extend(taken)
+        self._offered.set()
+        if len(taken) < len(event_ids):
+            self._metrics.count_handoff(len(event_ids) - len(taken), ok=False)
+
+    async def run(self) -> None:
+        """Hands over until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for _ in range(MAX_IN_FLIGHT):
+                group.create_task(self._work())
+
+    async def _work(self) -> None:
+        pause = FIRST_PAUSE_SECONDS
+        while True:
+            batch = await self._next_batch()
+            try:
+                await self._process_events(batch, TIMEOUT_SECONDS)
+            except aio.AioRpcError as exc:
+                self._metrics.count_handoff(len(batch), ok=False)
+                if exc.code() is not grpc.StatusCode.RESOURCE_EXHAUSTED:
+                    _log.warning("processor not reached", events=len(batch), code=exc.code().name)
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, MAX_PAUSE_SECONDS)
+            else:
+                self._metrics.count_handoff(len(batch), ok=True)
+                pause = FIRST_PAUSE_SECONDS
+
+    async def _next_batch(self) -> list[UUID]:
+        while not self._waiting:
+            self._offered.clear()
+            await self._offered.wait()
+        return [self._waiting.popleft() for _ in range(min(MAX_BATCH_EVENTS, len(self._waiting)))]

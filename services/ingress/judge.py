@@ -1,0 +1,163 @@
+"""What one webhook is: an event to be stored, or refused and why. No I/O."""
+
+import hashlib
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from tenrusl.crypto import PayloadCipher
+from tenrusl.errors import Reason
+from tenrusl.ids import uuid7
+from tenrusl.providers.body import MalformedWebhookError
+from tenrusl.providers.types import Credentials, ExtractedEvent, Headers, PaymentKey, Provider, SignatureError, Webhook
+from tenrusl.store.events import NewEvent
+
+# Kept beside an event for support and audit. Never a signature, a token or an address of a person.
+STORED_HEADERS = (
+    "content-type",
+    "user-agent",
+    "webhook-id",
+    "webhook-timestamp",
+    "x-timestamp",
+    "x-external-id",
+    "x-partner-id",
+    "channel-id",
+)
+MAX_STORED_HEADER_CHARACTERS = 512
+_MALFORMED = frozenset(
+    {Reason.BODY_MALFORMED, Reason.BODY_TOO_DEEP, Reason.BODY_TEXT_INVALID, Reason.EVENT_FIELD_INVALID}
+)
+_NO_CREDENTIALS = Credentials()
+
+
+class Disposition(StrEnum):
+    """What became of a webhook; the names are those of WebhookDisposition in ingress/v1."""
+
+    ACCEPTED = "accepted"
+    DUPLICATE = "duplicate"
+    REJECTED = "rejected"
+    UNKNOWN_PROVIDER = "unknown_provider"
+    UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
+    MALFORMED = "malformed"
+    METHOD_NOT_ALLOWED = "method_not_allowed"
+    NOT_STORED = "not_stored"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """One HTTP request as the gateway passed it on."""
+
+    provider: str
+    webhook: Webhook
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Not to be stored, and why."""
+
+    disposition: Disposition
+    reason: Reason
+
+
+class Judge:
+    """Judges webhooks of the allowed providers. allowed: provider names, empty means all that are known."""
+
+    def __init__(
+        self,
+        *,
+        providers: Mapping[str, Provider],
+        allowed: Collection[str],
+        credentials: Mapping[str, Credentials],
+        cipher: PayloadCipher,
+    ) -> None:
+        self._providers = providers
+        self._allowed = frozenset(allowed) if allowed else frozenset(providers)
+        self._credentials = credentials
+        self._cipher = cipher
+
+    def judge(self, delivery: Delivery, now: datetime) -> NewEvent | Refusal:
+        """The event to store (deliveries 1), or the refusal. The first thing that is wrong decides."""
+        provider = self._providers.get(delivery.provider)
+        if provider is None:
+            return Refusal(Disposition.UNKNOWN_PROVIDER, Reason.PROVIDER_UNKNOWN)
+        if provider.name not in self._allowed:
+            return Refusal(Disposition.UNKNOWN_PROVIDER, Reason.PROVIDER_NOT_ALLOWED)
+        webhook = delivery.webhook
+        if webhook.method not in provider.methods:
+            return Refusal(Disposition.METHOD_NOT_ALLOWED, Reason.METHOD_NOT_ALLOWED)
+        try:
+            content_type = _content_type(webhook.headers)
+        except SignatureError as exc:  # a header that stands twice
+            return Refusal(Disposition.REJECTED, exc.reason)
+        if content_type and _media_type(content_type) not in provider.content_types:
+            return Refusal(Disposition.UNSUPPORTED_MEDIA_TYPE, Reason.CONTENT_TYPE_UNSUPPORTED)
+        credentials = self._credentials.get(provider.name, _NO_CREDENTIALS)
+        verdict = provider.verify(webhook, credentials, now.timestamp())
+        if verdict.reason is not None:
+            malformed = verdict.reason in _MALFORMED
+            return Refusal(Disposition.MALFORMED if malformed else Disposition.REJECTED, verdict.reason)
+        try:
+            extracted = provider.extract(webhook)
+        except MalformedWebhookError as exc:
+            return Refusal(Disposition.MALFORMED, exc.reason)
+        except SignatureError as exc:
+            return Refusal(Disposition.REJECTED, exc.reason)
+        return self._event(delivery, provider, extracted, verdict.version, content_type, now)
+
+    def _event(
+        self,
+        delivery: Delivery,
+        provider: Provider,
+        extracted: ExtractedEvent,
+        version: str,
+        content_type: str | None,
+        now: datetime,
+    ) -> NewEvent:
+        body = delivery.webhook.body
+        event_id = uuid7(now)
+        by_merchant = provider.payment_key is PaymentKey.MERCHANT_REF
+        return NewEvent(
+            id=event_id,
+            provider=provider.name,
+            event_id=extracted.event_id,
+            event_type=extracted.event_type,
+            payment_status=extracted.payment_status and extracted.payment_status.value,
+            payment_ref=extracted.merchant_ref if by_merchant else extracted.provider_ref,
+            provider_ref=extracted.provider_ref,
+            merchant_ref=extracted.merchant_ref,
+            amount_minor=extracted.amount_minor,
+            currency=extracted.currency,
+            occurred_at=extracted.occurred_at,
+            restores=extracted.restores,
+            deliveries=1,
+            request_id=delivery.request_id,
+            source_ip=delivery.webhook.source_ip,
+            headers=_stored_headers(delivery.webhook.headers),
+            signature_version=version,
+            payload_sha256=hashlib.sha256(body).digest(),
+            payload_bytes=len(body),
+            payload_content_type=content_type and content_type[:MAX_STORED_HEADER_CHARACTERS],
+            sealed_payload=self._cipher.seal(body, context=event_id.bytes),
+        )
+
+
+def _content_type(headers: Headers) -> str | None:
+    return headers.get("content-type")
+
+
+def _media_type(content_type: str) -> str:
+    return content_type.partition(";")[0].strip().lower()
+
+
+def _stored_headers(headers: Headers) -> str:
+    kept: dict[str, str] = {}
+    for name in STORED_HEADERS:
+        if name in headers:
+            try:
+                kept[name] = (headers.get(name) or "")[:MAX_STORED_HEADER_CHARACTERS]
+            except SignatureError:  # stands twice: neither is worth keeping
+                continue
+    return json.dumps(kept)

@@ -1,0 +1,60 @@
+"""What ingress counts. Labels are bounded: an unknown provider is `other`."""
+
+from collections.abc import Collection, Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+from services.ingress.judge import Disposition
+from tenrusl.errors import Reason
+
+_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+
+class IngressMetrics:
+    """Counters and histograms of ingress in `registry`. providers: the names that may be labels."""
+
+    def __init__(self, registry: CollectorRegistry, providers: Collection[str]) -> None:
+        self._providers = frozenset(providers)
+        self._webhooks = Counter("tenrusl_webhooks", "Webhooks by outcome", ("provider", "outcome"), registry=registry)
+        self._rejections = Counter(
+            "tenrusl_webhook_rejections", "Webhooks not accepted, by reason", ("provider", "reason"), registry=registry
+        )
+        self._batch = Histogram(
+            "tenrusl_accept_batch_webhooks",
+            "Webhooks in an AcceptWebhooks call",
+            buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512),
+            registry=registry,
+        )
+        self._judge = Histogram(
+            "tenrusl_accept_judge_seconds",
+            "Verifying, extracting and encrypting a batch",
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._store = Histogram(
+            "tenrusl_accept_store_seconds", "Storing a batch, commit included", buckets=_SECONDS, registry=registry
+        )
+        self._handoffs = Counter(
+            "tenrusl_handoff_events",
+            "Events handed to the processor (ok), or left to be found when due (dropped)",
+            ("result",),
+            registry=registry,
+        )
+
+    def count(self, webhooks: Mapping[tuple[str, Disposition, Reason | None], int]) -> None:
+        """Counts webhooks by provider, what became of them, and why."""
+        for (provider, disposition, reason), number in webhooks.items():
+            label = provider if provider in self._providers else "other"
+            self._webhooks.labels(label, disposition.value).inc(number)
+            if reason is not None:
+                self._rejections.labels(label, reason.value).inc(number)
+
+    def observe_batch(self, size: int, *, judge_seconds: float, store_seconds: float) -> None:
+        """Records one AcceptWebhooks call."""
+        self._batch.observe(size)
+        self._judge.observe(judge_seconds)
+        self._store.observe(store_seconds)
+
+    def count_handoff(self, events: int, *, ok: bool) -> None:
+        """Counts events that were handed to the processor or not."""
+        self._handoffs.labels("ok" if ok else "dropped").inc(events)

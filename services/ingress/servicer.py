@@ -1,0 +1,77 @@
+"""IngressService: proto to domain and back."""
+
+from collections.abc import Sequence
+from typing import Any, cast
+from uuid import UUID
+
+from grpc import aio
+
+from services.ingress.accept import Acceptor, Outcome
+from services.ingress.handoff import ProcessEvents
+from services.ingress.judge import Delivery, Disposition
+from tenrusl.api.common.v1 import common_pb2
+from tenrusl.api.ingress.v1 import ingress_pb2, ingress_pb2_grpc
+from tenrusl.api.processor.v1 import processor_pb2, processor_pb2_grpc
+from tenrusl.errors import FieldViolation, InvalidFieldError, Reason
+from tenrusl.providers.types import Headers, Webhook
+
+MAX_WEBHOOKS = 512
+
+_DISPOSITIONS = {
+    item: cast(
+        "ingress_pb2.WebhookDisposition", ingress_pb2.WebhookDisposition.Value(f"WEBHOOK_DISPOSITION_{item.name}")
+    )
+    for item in Disposition
+}
+_REASONS = {
+    reason: cast("common_pb2.ErrorReason", common_pb2.ErrorReason.Value(f"ERROR_REASON_{reason.name}"))
+    for reason in Reason
+}
+
+
+class IngressServicer(ingress_pb2_grpc.IngressServiceServicer):
+    """Answers AcceptWebhooks."""
+
+    def __init__(self, acceptor: Acceptor) -> None:
+        self._acceptor = acceptor
+
+    async def AcceptWebhooks(  # noqa: N802 - the name of the RPC
+        self, request: ingress_pb2.AcceptWebhooksRequest, context: aio.ServicerContext[Any, Any]
+    ) -> ingress_pb2.AcceptWebhooksResponse:
+        if not 1 <= len(request.webhooks) <= MAX_WEBHOOKS:
+            raise InvalidFieldError(FieldViolation("webhooks", f"must hold 1 to {MAX_WEBHOOKS} webhooks"))
+        outcomes = await self._acceptor.accept([_delivery(webhook) for webhook in request.webhooks])
+        return ingress_pb2.AcceptWebhooksResponse(outcomes=[_outcome(outcome) for outcome in outcomes])
+
+
+def process_events_by(stub: processor_pb2_grpc.ProcessorServiceStub) -> ProcessEvents:
+    """The hand-off as a call of the processor."""
+
+    async def process(event_ids: Sequence[UUID], timeout_seconds: float) -> None:
+        request = processor_pb2.ProcessEventsRequest(event_ids=[str(event_id) for event_id in event_ids])
+        await stub.ProcessEvents(request, timeout=timeout_seconds)
+
+    return process
+
+
+def _delivery(webhook: ingress_pb2.Webhook) -> Delivery:
+    return Delivery(
+        provider=webhook.provider,
+        webhook=Webhook(
+            method=webhook.method,
+            path=webhook.path,
+            query=webhook.query,
+            headers=Headers([(header.name, header.value) for header in webhook.headers]),
+            body=webhook.body,
+            source_ip=webhook.source_ip,
+        ),
+        request_id=webhook.request_id,
+    )
+
+
+def _outcome(outcome: Outcome) -> ingress_pb2.WebhookOutcome:
+    return ingress_pb2.WebhookOutcome(
+        disposition=_DISPOSITIONS[outcome.disposition],
+        reason=_REASONS[outcome.reason] if outcome.reason else common_pb2.ERROR_REASON_UNSPECIFIED,
+        event_id=str(outcome.event_id) if outcome.event_id else "",
+    )

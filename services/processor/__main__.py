@@ -1,0 +1,80 @@
+"""The processor process."""
+
+import random
+import sys
+from datetime import timedelta
+
+from prometheus_client import CollectorRegistry
+
+from services.processor.directives import Directives
+from services.processor.metrics import ProcessorMetrics
+from services.processor.payment_servicer import PaymentServicer
+from services.processor.payments import Payments
+from services.processor.process import Processor
+from services.processor.servicer import ProcessorServicer
+from tenrusl.api.processor.v1 import payment_pb2, payment_pb2_grpc, processor_pb2, processor_pb2_grpc
+from tenrusl.clock import SystemClock
+from tenrusl.coordination.client import build_redis
+from tenrusl.coordination.idempotency import IdempotencyStore
+from tenrusl.crypto import PayloadCipher, decode_app_key
+from tenrusl.providers import PROVIDERS
+from tenrusl.rpc.process import run
+from tenrusl.rpc.server import RpcServer
+from tenrusl.settings import Settings, UnknownPayment
+from tenrusl.store.engine import build_engine, is_ready
+
+# A payment is created within milliseconds; a lock that outlives its holder must not block the key for long.
+IDEMPOTENCY_LOCK_SECONDS = 30
+
+
+async def serve(settings: Settings, registry: CollectorRegistry) -> None:
+    """Builds the object graph and serves until told to stop."""
+    engine = build_engine(settings.database_url, service="processor", pool_size=settings.db_pool_size)
+    redis = build_redis(settings)
+    clock = SystemClock()
+    processor = Processor(
+        engine=engine,
+        directives=Directives(engine, PayloadCipher(decode_app_key(settings.app_key))),
+        policy=settings.retry_policy,
+        lease=settings.processing_lease,
+        max_batches=settings.processor_max_batches,
+        create_unknown=settings.unknown_payment is UnknownPayment.CREATE,
+        clock=clock,
+        metrics=ProcessorMetrics(registry),
+        rng=random.SystemRandom(),
+    )
+    payments = Payments(
+        engine=engine,
+        providers=settings.allowed_providers or PROVIDERS,
+        idempotency_ttl=settings.idempotency_ttl,
+        clock=clock,
+    )
+    idempotency = IdempotencyStore(
+        redis, ttl=settings.idempotency_ttl, lock_ttl=timedelta(seconds=IDEMPOTENCY_LOCK_SECONDS)
+    )
+    server = RpcServer(
+        name="processor",
+        listen=settings.processor_listen,
+        settings=settings,
+        registry=registry,
+        ready=lambda: is_ready(engine),
+    )
+    server.add(
+        processor_pb2_grpc.add_ProcessorServiceServicer_to_server,
+        ProcessorServicer(processor),
+        processor_pb2.DESCRIPTOR.services_by_name["ProcessorService"].full_name,
+    )
+    server.add(
+        payment_pb2_grpc.add_PaymentServiceServicer_to_server,
+        PaymentServicer(payments, idempotency),
+        payment_pb2.DESCRIPTOR.services_by_name["PaymentService"].full_name,
+    )
+    try:
+        await server.run()
+    finally:
+        await redis.aclose()
+        await engine.dispose()
+
+
+if __name__ == "__main__":
+    sys.exit(run("processor", lambda settings: settings.processor_metrics, serve))

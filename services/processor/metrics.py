@@ -1,0 +1,41 @@
+"""What the processor counts."""
+
+from collections.abc import Iterable
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600, 3600, 21600)
+
+
+class ProcessorMetrics:
+    """Counters and histograms of the processor in `registry`."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._settled = Counter(
+            "tenrusl_events_settled", "Tries by what became of the event", ("provider", "status"), registry=registry
+        )
+        self._batch = Histogram(
+            "tenrusl_process_batch_events",
+            "Events claimed by a ProcessEvents call",
+            buckets=(0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024),
+            registry=registry,
+        )
+        self._latency = Histogram(
+            "tenrusl_event_latency_seconds",
+            "From the receipt of an event to its effect",
+            buckets=_SECONDS,
+            registry=registry,
+        )
+
+    def observe_batch(self, size: int) -> None:
+        """Records one ProcessEvents call."""
+        self._batch.observe(size)
+
+    def count(self, provider: str, status: str, number: int) -> None:
+        """Counts tries of a provider's events that ended in `status`."""
+        self._settled.labels(provider, status).inc(number)
+
+    def observe_latency(self, seconds: Iterable[float]) -> None:
+        """Records how long events took from receipt to effect."""
+        for value in seconds:
+            self._latency.observe(value)

@@ -1,0 +1,126 @@
+"""PaymentService: proto to domain and back; idempotent creation."""
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Any, cast
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from grpc import aio
+
+from services.processor.payments import PaymentOrder, Payments
+from tenrusl.api.common.v1 import common_pb2
+from tenrusl.api.processor.v1 import payment_pb2, payment_pb2_grpc
+from tenrusl.coordination.idempotency import IdempotencyStore, Replay
+from tenrusl.errors import FieldViolation, InvalidFieldError
+from tenrusl.payments import PaymentStatus
+from tenrusl.store.payments import Payment
+
+_STATUSES = {
+    status: cast("common_pb2.PaymentStatus", common_pb2.PaymentStatus.Value(f"PAYMENT_STATUS_{status.name}"))
+    for status in PaymentStatus
+}
+_STATUS_BY_NUMBER = {number: status for status, number in _STATUSES.items()}
+_Context = aio.ServicerContext[Any, Any]
+
+
+class PaymentServicer(payment_pb2_grpc.PaymentServiceServicer):
+    """Answers the payments API."""
+
+    def __init__(self, payments: Payments, idempotency: IdempotencyStore) -> None:
+        self._payments = payments
+        self._idempotency = idempotency
+
+    async def CreatePayment(  # noqa: N802 - the name of the RPC
+        self, request: payment_pb2.CreatePaymentRequest, context: _Context
+    ) -> payment_pb2.CreatePaymentResponse:
+        order = PaymentOrder(
+            provider=request.provider,
+            payment_ref=request.payment_ref,
+            amount_minor=request.amount_minor,
+            currency=request.currency,
+            merchant_ref=request.merchant_ref,
+            idempotency_key=request.idempotency_key,
+        )
+        self._payments.validate(order)
+
+        async def create() -> payment_pb2.CreatePaymentResponse:
+            payment, replayed = await self._payments.create(order)
+            return payment_pb2.CreatePaymentResponse(payment=_payment(payment), replayed=replayed)
+
+        return await self._once(request, create) if request.idempotency_key else await create()
+
+    async def GetPayment(  # noqa: N802 - the name of the RPC
+        self, request: payment_pb2.GetPaymentRequest, context: _Context
+    ) -> payment_pb2.GetPaymentResponse:
+        return payment_pb2.GetPaymentResponse(payment=_payment(await self._payments.get(request.payment_id)))
+
+    async def GetPaymentByReference(  # noqa: N802 - the name of the RPC
+        self, request: payment_pb2.GetPaymentByReferenceRequest, context: _Context
+    ) -> payment_pb2.GetPaymentByReferenceResponse:
+        payment = await self._payments.get_by_reference(request.provider, request.reference)
+        return payment_pb2.GetPaymentByReferenceResponse(payment=_payment(payment))
+
+    async def ListPayments(  # noqa: N802 - the name of the RPC
+        self, request: payment_pb2.ListPaymentsRequest, context: _Context
+    ) -> payment_pb2.ListPaymentsResponse:
+        page = await self._payments.page(
+            page_size=request.page_size,
+            page_token=request.page_token,
+            provider=request.provider,
+            status=_status_filter(request.status),
+        )
+        return payment_pb2.ListPaymentsResponse(
+            payments=[_payment(payment) for payment in page.payments], next_page_token=page.next_page_token
+        )
+
+    async def _once(
+        self,
+        request: payment_pb2.CreatePaymentRequest,
+        create: Callable[[], Awaitable[payment_pb2.CreatePaymentResponse]],
+    ) -> payment_pb2.CreatePaymentResponse:
+        """The stored reply of the same request, or a new one that is stored. A failure is not stored."""
+        fingerprint = request.SerializeToString(deterministic=True)
+        begun = await self._idempotency.begin(request.idempotency_key, fingerprint)
+        if isinstance(begun, Replay):
+            response = payment_pb2.CreatePaymentResponse.FromString(begun.reply)
+            response.replayed = True
+            return response
+        try:
+            response = await create()
+        except BaseException:
+            await self._idempotency.abandon(begun)
+            raise
+        await self._idempotency.finish(begun, response.SerializeToString())
+        return response
+
+
+def _status_filter(number: int) -> PaymentStatus | None:
+    if number == common_pb2.PAYMENT_STATUS_UNSPECIFIED:
+        return None
+    try:
+        return _STATUS_BY_NUMBER[cast("common_pb2.PaymentStatus", number)]
+    except KeyError:
+        raise InvalidFieldError(FieldViolation("status", "must be a known payment status")) from None
+
+
+def _payment(payment: Payment) -> common_pb2.Payment:
+    message = common_pb2.Payment(
+        id=str(payment.id),
+        provider=payment.provider,
+        payment_ref=payment.payment_ref,
+        merchant_ref=payment.merchant_ref or "",
+        provider_ref=payment.provider_ref or "",
+        status=_STATUSES[payment.status],
+        currency=payment.currency or "",
+        create_time=_timestamp(payment.created_at),
+        update_time=_timestamp(payment.updated_at),
+    )
+    if payment.amount_minor is not None:
+        message.amount_minor = payment.amount_minor
+    return message
+
+
+def _timestamp(time: datetime) -> Timestamp:
+    message = Timestamp()
+    message.FromDatetime(time)
+    return message

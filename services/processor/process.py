@@ -1,0 +1,182 @@
+"""Processing events: claim, apply, settle what fails."""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from uuid import UUID
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from services.processor.apply import Applied, apply_events
+from services.processor.directives import Directives, Failure
+from services.processor.metrics import ProcessorMetrics
+from tenrusl.backoff import RetryAfter, RetryPolicy, decide
+from tenrusl.clock import Clock
+from tenrusl.errors import OverloadedError, UnavailableError
+from tenrusl.store.claims import ClaimedEvent, FailedEvent, claim_events, fail_events
+from tenrusl.store.engine import ContentionError, autocommit
+
+_log = structlog.get_logger("process")
+
+
+class ResultStatus(StrEnum):
+    """What became of an event in one call; the names are those of EventResultStatus in processor/v1."""
+
+    PROCESSED = "processed"
+    FAILED = "failed"
+    DEAD_LETTER = "dead_letter"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of one event. failure_code: empty unless it failed."""
+
+    status: ResultStatus
+    failure_code: str = ""
+
+
+SKIPPED = Result(ResultStatus.SKIPPED)
+PROCESSED = Result(ResultStatus.PROCESSED)
+_UNKNOWN_PAYMENT = Failure("payment_unknown", "no payment has this reference")
+_CONTENTION = Failure("database_busy", "the database was busy with the same rows")
+_EXHAUSTED = Failure("lease_ended", "processing ended without a result, max attempts times")
+
+
+class Processor:
+    """Processes events by id.
+
+    lease: how long a claim holds; longer than any batch takes. max_batches: calls at once, then
+    OverloadedError. create_unknown: whether an event may create its payment.
+    """
+
+    def __init__(
+        self,
+        *,
+        engine: AsyncEngine,
+        directives: Directives,
+        policy: RetryPolicy,
+        lease: timedelta,
+        max_batches: int,
+        create_unknown: bool,
+        clock: Clock,
+        metrics: ProcessorMetrics,
+        rng: random.Random,
+    ) -> None:
+        self._engine = engine
+        self._directives = directives
+        self._policy = policy
+        self._lease = lease
+        self._max_batches = max_batches
+        self._create_unknown = create_unknown
+        self._clock = clock
+        self._metrics = metrics
+        self._rng = rng
+        self._batches = 0
+
+    async def process(self, event_ids: Sequence[UUID], *, force: bool = False) -> dict[UUID, Result]:
+        """Claims and settles; a result for each id.
+
+        Raises OverloadedError, UnavailableError (what was claimed is due again when its lease ends).
+        """
+        if self._batches >= self._max_batches:
+            raise OverloadedError(f"{self._max_batches} batches are under way")
+        self._batches += 1
+        try:
+            return await self._process(event_ids, force)
+        finally:
+            self._batches -= 1
+
+    async def _process(self, event_ids: Sequence[UUID], force: bool) -> dict[UUID, Result]:
+        results = dict.fromkeys(event_ids, SKIPPED)
+        now = self._clock.now()
+        async with autocommit(self._engine) as connection:
+            claimed = await claim_events(connection, event_ids, now=now, lease_ends_at=now + self._lease, force=force)
+        self._metrics.observe_batch(len(claimed))
+        if not claimed:
+            return results
+        failures: dict[UUID, Failure] = {}
+        if not force:
+            # A claim beyond the last attempt is one whose holders vanished each time.
+            exhausted = [event for event in claimed if event.attempts > self._policy.max_attempts]
+            failures |= dict.fromkeys((event.id for event in exhausted), _EXHAUSTED)
+        orders = await self._directives.read(claimed)
+        failures |= orders.failures
+        ready = [event for event in claimed if event.id not in failures and event.id not in orders.delays]
+        slow = [event for event in claimed if event.id not in failures and event.id in orders.delays]
+        outcomes = await asyncio.gather(
+            self._apply(ready), *(self._apply_later(event, orders.delays[event.id]) for event in slow)
+        )
+        for applied, failed in outcomes:
+            results |= dict.fromkeys(applied.processed, PROCESSED)
+            failures |= failed | dict.fromkeys(applied.unknown, _UNKNOWN_PAYMENT)
+        if failures:
+            results |= await self._settle([event for event in claimed if event.id in failures], failures)
+        self._count(claimed, results)
+        return results
+
+    async def _apply_later(self, event: ClaimedEvent, delay: timedelta) -> tuple[Applied, dict[UUID, Failure]]:
+        await asyncio.sleep(delay.total_seconds())
+        return await self._apply([event])
+
+    async def _apply(self, events: Sequence[ClaimedEvent]) -> tuple[Applied, dict[UUID, Failure]]:
+        """Applies them together or, when that fails, one by one: a bad event must not hold up the others."""
+        if not events:
+            return Applied(), {}
+        try:
+            return await self._apply_together(events), {}
+        except ContentionError:
+            failure = _CONTENTION
+        except UnavailableError:
+            raise
+        except Exception as exc:
+            # Whatever it is, it is this batch's own: it is logged, and settled as a failure with a retry.
+            _log.exception("cannot apply", events=[str(event.id) for event in events])
+            failure = Failure("defect", type(exc).__name__)
+        if len(events) == 1:
+            return Applied(), {events[0].id: failure}
+        applied, failures = Applied(), dict[UUID, Failure]()
+        for event in events:
+            one, failed = await self._apply([event])
+            applied.processed |= one.processed
+            applied.unknown |= one.unknown
+            failures |= failed
+        return applied, failures
+
+    async def _apply_together(self, events: Sequence[ClaimedEvent]) -> Applied:
+        now = self._clock.now()
+        return await apply_events(self._engine, events, now=now, create_unknown=self._create_unknown)
+
+    async def _settle(self, events: Sequence[ClaimedEvent], failures: dict[UUID, Failure]) -> dict[UUID, Result]:
+        settled = [self._failed(event, failures[event.id]) for event in events]
+        async with autocommit(self._engine) as connection:
+            held = await fail_events(connection, settled)
+        return {item.id: Result(ResultStatus(item.status), item.failure_code) for item in settled if item.id in held}
+
+    def _failed(self, event: ClaimedEvent, failure: Failure) -> FailedEvent:
+        decision = decide(
+            attempt=event.attempts, policy=self._policy, rng=self._rng, previous_delay=event.previous_delay
+        )
+        next_retry_at = self._clock.now() + decision.delay if isinstance(decision, RetryAfter) else None
+        return FailedEvent(
+            id=event.id,
+            attempts=event.attempts,
+            next_retry_at=next_retry_at,
+            failure_code=failure.code,
+            failure_message=failure.message,
+        )
+
+    def _count(self, claimed: Sequence[ClaimedEvent], results: dict[UUID, Result]) -> None:
+        now = self._clock.now()
+        settled = [event for event in claimed if results[event.id] is not SKIPPED]
+        for (provider, status), number in Counter(
+            (event.provider, results[event.id].status) for event in settled
+        ).items():
+            self._metrics.count(provider, status.value, number)
+        done = [event for event in settled if results[event.id] is PROCESSED]
+        self._metrics.observe_latency((now - event.received_at).total_seconds() for event in done)
