@@ -6,7 +6,6 @@ from datetime import datetime
 from uuid import UUID
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.processor.effects import change_payment, comes_late, create_payment
 from tenrusl.ids import uuid7
@@ -23,7 +22,7 @@ from tenrusl.store.apply import (
     update_payments,
 )
 from tenrusl.store.claims import ClaimedEvent
-from tenrusl.store.engine import transaction
+from tenrusl.store.engine import Connection, Engine, transaction
 
 _log = structlog.get_logger("apply")
 _Key = tuple[str, str]
@@ -48,7 +47,7 @@ class _ClaimLostError(Exception):
 
 
 async def apply_events(
-    engine: AsyncEngine, events: Sequence[ClaimedEvent], *, now: datetime, create_unknown: bool
+    engine: Engine, events: Sequence[ClaimedEvent], *, now: datetime, create_unknown: bool
 ) -> Applied:
     """Applies claimed events, all or none of those whose claim still holds.
 
@@ -73,7 +72,7 @@ class _Batch:
     """The work inside of the transaction. Payments are inserted in the order of their references, then locked
     in the order of their ids: transactions that touch the same ones never wait for each other in a circle."""
 
-    def __init__(self, connection: AsyncConnection, now: datetime) -> None:
+    def __init__(self, connection: Connection, now: datetime) -> None:
         self._connection = connection
         self._now = now
         self._transitions: list[PaymentTransition] = []

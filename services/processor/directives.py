@@ -5,13 +5,11 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncEngine
-
 from tenrusl.crypto import PayloadCipher, SealedTextError
 from tenrusl.providers.body import MalformedWebhookError, parse_json
 from tenrusl.providers.mock import directives
 from tenrusl.store.claims import ClaimedEvent, sealed_payloads
-from tenrusl.store.engine import autocommit
+from tenrusl.store.engine import Engine, autocommit
 
 MOCK = "mock"
 
@@ -39,7 +37,7 @@ class Orders:
 class Directives:
     """Reads the payloads of mock events; those of other providers are not opened."""
 
-    def __init__(self, engine: AsyncEngine, cipher: PayloadCipher) -> None:
+    def __init__(self, engine: Engine, cipher: PayloadCipher) -> None:
         self._engine = engine
         self._cipher = cipher
 

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncEngine
-
 from tenrusl.clock import Clock
 from tenrusl.errors import (
     AlreadyExistsError,
@@ -22,7 +20,7 @@ from tenrusl.errors import (
 )
 from tenrusl.ids import uuid7
 from tenrusl.payments import PaymentStatus
-from tenrusl.store.engine import autocommit, transaction
+from tenrusl.store.engine import Engine, autocommit, transaction
 from tenrusl.store.payments import (
     Payment,
     get_payment,
@@ -66,9 +64,7 @@ class Payments:
     idempotency_ttl: how long a created payment is remembered under its idempotency key.
     """
 
-    def __init__(
-        self, *, engine: AsyncEngine, providers: Collection[str], idempotency_ttl: timedelta, clock: Clock
-    ) -> None:
+    def __init__(self, *, engine: Engine, providers: Collection[str], idempotency_ttl: timedelta, clock: Clock) -> None:
         self._engine = engine
         self._providers = frozenset(providers)
         self._idempotency_ttl = idempotency_ttl

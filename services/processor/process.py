@@ -10,7 +10,6 @@ from enum import StrEnum
 from uuid import UUID
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.processor.apply import Applied, apply_events
 from services.processor.directives import Directives, Failure
@@ -19,7 +18,7 @@ from tenrusl.backoff import RetryAfter, RetryPolicy, decide
 from tenrusl.clock import Clock
 from tenrusl.errors import OverloadedError, UnavailableError
 from tenrusl.store.claims import ClaimedEvent, FailedEvent, claim_events, fail_events
-from tenrusl.store.engine import ContentionError, autocommit
+from tenrusl.store.engine import ContentionError, Engine, autocommit
 
 _log = structlog.get_logger("process")
 
@@ -58,7 +57,7 @@ class Processor:
     def __init__(
         self,
         *,
-        engine: AsyncEngine,
+        engine: Engine,
         directives: Directives,
         policy: RetryPolicy,
         lease: timedelta,

@@ -26,13 +26,12 @@ class SignatureError(Exception):
 class Headers:
     """HTTP headers, found by name in any case (RFC 9110, section 5.1)."""
 
-    __slots__ = ("_values",)
+    __slots__ = ("_has_repeats", "_items", "_values")
 
     def __init__(self, items: Sequence[tuple[str, str]]) -> None:
-        values: dict[str, list[str]] = {}
-        for name, value in items:
-            values.setdefault(name.lower(), []).append(value)
-        self._values = values
+        self._items = items
+        self._values = {name.lower(): value for name, value in items}
+        self._has_repeats = len(self._values) != len(items)
 
     def get(self, name: str) -> str | None:
         """The value of a header that may stand once, None when it is missing.
@@ -40,12 +39,10 @@ class Headers:
         Raises SignatureError(HEADER_DUPLICATED) when it stands more than once: two readers could choose
         differently.
         """
-        values = self._values.get(name.lower())
-        if values is None:
-            return None
-        if len(values) > 1:
+        name = name.lower()
+        if self._has_repeats and sum(given.lower() == name for given, _ in self._items) > 1:
             raise SignatureError(Reason.HEADER_DUPLICATED)
-        return values[0]
+        return self._values.get(name)
 
     def require(self, name: str) -> str:
         """The value of a header. Raises SignatureError: SIGNATURE_MISSING, HEADER_DUPLICATED."""
@@ -53,6 +50,11 @@ class Headers:
         if not value:
             raise SignatureError(Reason.SIGNATURE_MISSING)
         return value
+
+    def with_values(self, values: Mapping[str, str]) -> Headers:
+        """The same headers, those in `values` replaced or added. For signers."""
+        names = {name.lower() for name in values}
+        return Headers([item for item in self._items if item[0].lower() not in names] + list(values.items()))
 
     def __contains__(self, name: str) -> bool:
         return name.lower() in self._values
@@ -97,9 +99,12 @@ class Credentials:
     fields: Mapping[str, tuple[SecretVersion, ...]] = field(default_factory=dict)
 
     def versions(self, name: str) -> tuple[SecretVersion, ...]:
-        """The accepted versions. Raises SignatureError(CREDENTIALS_MISSING) when there is none."""
+        """The accepted versions. Raises SignatureError(CREDENTIALS_MISSING) when there is none, or an empty one.
+
+        With an empty secret anybody could sign.
+        """
         versions = self.fields.get(name, ())
-        if not versions:
+        if not versions or not all(version.secret for version in versions):
             raise SignatureError(Reason.CREDENTIALS_MISSING)
         return versions
 
@@ -160,7 +165,10 @@ class Reply:
 class SignatureScheme(Protocol):
     """One way to sign. Schemes are shared by providers and hold only what differs (header, algorithm, …)."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """Its name among the provider's schemes."""
+        ...
 
     def applies(self, webhook: Webhook) -> bool:
         """Whether the webhook is of this scheme. Only asked where a provider has several."""
@@ -174,7 +182,10 @@ class SignatureScheme(Protocol):
         ...
 
     def sign(self, webhook: Webhook, credentials: Credentials, now: float) -> SignedWebhook:
-        """The same request as the provider would send it, signed with the newest version. For the simulator."""
+        """What the provider would add to this request, signed with the newest version. For the simulator.
+
+        Raises SignatureError(CREDENTIALS_MISSING).
+        """
         ...
 
 

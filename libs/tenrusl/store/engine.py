@@ -10,6 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from tenrusl.errors import Reason, UnavailableError
 
+# The names by which other packages pass these on; SQL itself stays in tenrusl.store.
+Engine = AsyncEngine
+Connection = AsyncConnection
+
 CONNECT_TIMEOUT_SECONDS = 3
 POOL_TIMEOUT_SECONDS = 5
 # Longer than any statement here takes; shorter than the deadline of the calls that wait for it.

@@ -1,0 +1,15 @@
+"""HTTP answers that several providers share."""
+
+from collections.abc import Mapping
+
+from tenrusl.providers.types import Outcome, Reply
+
+_JSON = "application/json"
+# 401 without WWW-Authenticate: no provider would answer a challenge, and it would name the scheme.
+REJECTED = Reply(401, b'{"status":"rejected"}', _JSON)
+RECEIVED = Reply(200, b'{"received":true}', _JSON)
+
+
+def replies(*, accepted: Reply = RECEIVED, duplicate: Reply = RECEIVED) -> Mapping[Outcome, Reply]:
+    """The answers of a provider that tells a first delivery and a repeated one as given."""
+    return {Outcome.ACCEPTED: accepted, Outcome.DUPLICATE: duplicate, Outcome.REJECTED: REJECTED}

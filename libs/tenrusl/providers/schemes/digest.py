@@ -1,0 +1,77 @@
+"""A digest made with a shared secret, HMAC (RFC 2104) or a plain hash, in a header or a field of the body."""
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+
+from tenrusl.providers.schemes.matching import as_bytes, match
+from tenrusl.providers.schemes.places import Place
+from tenrusl.providers.types import Credentials, SecretVersion, SignedWebhook, Webhook
+
+# The request and the secret's bytes in, the digest's bytes out.
+Digest = Callable[[Webhook, bytes], bytes]
+
+
+class Encoding(Enum):
+    """How a digest is written. Hex is lower case unless the provider's contract says that either case holds."""
+
+    HEX = "hex"
+    HEX_ANY_CASE = "hex, either case"
+    BASE64 = "base64"
+
+    def write(self, digest: bytes) -> str:
+        return base64.b64encode(digest).decode() if self is Encoding.BASE64 else digest.hex()
+
+
+def raw_body(webhook: Webhook) -> bytes:
+    """The message that most providers sign: the body's bytes as received."""
+    return webhook.body
+
+
+def hmac_of(algorithm: str, message: Callable[[Webhook], bytes] = raw_body) -> Digest:
+    """HMAC of a message. `algorithm` as hashlib names it."""
+
+    def digest(webhook: Webhook, key: bytes) -> bytes:
+        return hmac.digest(key, message(webhook), algorithm)
+
+    return digest
+
+
+def hash_of(algorithm: str, message: Callable[[Webhook, bytes], bytes]) -> Digest:
+    """A plain hash over a message that contains the secret."""
+
+    def digest(webhook: Webhook, key: bytes) -> bytes:
+        return hashlib.new(algorithm, message(webhook, key)).digest()
+
+    return digest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DigestScheme:
+    """One digest in one place. credential: the field that holds the shared secret."""
+
+    name: str
+    credential: str
+    place: Place
+    digest: Digest
+    encoding: Encoding = Encoding.HEX
+
+    def applies(self, webhook: Webhook) -> bool:
+        return self.place.is_used(webhook)
+
+    def verify(self, webhook: Webhook, credentials: Credentials, now: float) -> str:
+        versions = credentials.versions(self.credential)
+        given = self.place.read(webhook)
+        if self.encoding is Encoding.HEX_ANY_CASE:
+            given = given.lower()
+        return match(versions, (as_bytes(given),), lambda version: self._expected(webhook, version).encode())
+
+    def sign(self, webhook: Webhook, credentials: Credentials, now: float) -> SignedWebhook:
+        newest = credentials.versions(self.credential)[-1]
+        return self.place.write(self._expected(webhook, newest), webhook)
+
+    def _expected(self, webhook: Webhook, version: SecretVersion) -> str:
+        return self.encoding.write(self.digest(webhook, version.key()))

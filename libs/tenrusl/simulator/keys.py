@@ -1,0 +1,44 @@
+"""Secrets for simulated traffic, made at run time."""
+
+import random
+import string
+
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+from tenrusl.providers.types import Credentials, Provider, SecretVersion
+from tenrusl.secret import Secret
+
+_PUBLIC, _PRIVATE = "public_key_pem", "private_key_pem"
+_RSA_BITS = 2048
+_ALPHABET = string.ascii_letters + string.digits
+
+
+def simulated_credentials(
+    provider: Provider, rng: random.Random, versions: tuple[str, ...] = ("current",)
+) -> Credentials:
+    """A value for every credential field of the provider, one for each version name, newest last.
+
+    Shared secrets come from `rng`, so a seed repeats them; RSA pairs come from the system. A field
+    `…public_key_pem` has the field `…private_key_pem` beside it, which only signers read. Not for real traffic.
+    """
+    fields: dict[str, tuple[SecretVersion, ...]] = {}
+    for field in provider.credential_fields:
+        if field.endswith(_PUBLIC):
+            pairs = [_rsa_pair() for _ in versions]
+            fields[field] = _named(versions, [public for public, _ in pairs])
+            fields[field.removesuffix(_PUBLIC) + _PRIVATE] = _named(versions, [private for _, private in pairs])
+        else:
+            fields[field] = _named(versions, ["".join(rng.choices(_ALPHABET, k=40)) for _ in versions])
+    return Credentials(fields)
+
+
+def _named(versions: tuple[str, ...], values: list[str]) -> tuple[SecretVersion, ...]:
+    return tuple(SecretVersion(name, Secret(value)) for name, value in zip(versions, values, strict=True))
+
+
+def _rsa_pair() -> tuple[str, str]:
+    key: RSAPrivateKey = generate_private_key(public_exponent=65537, key_size=_RSA_BITS)
+    public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return public.decode(), private.decode()

@@ -1,0 +1,264 @@
+"""Payloads as the providers send them, for a state of a payment. Shapes: docs/providers."""
+
+import json
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any, TypeVar
+
+from tenrusl.payments import PaymentStatus
+from tenrusl.providers import money, stripe
+
+_S = PaymentStatus
+_T = TypeVar("_T")
+_WIB = timezone(timedelta(hours=7))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentFacts:
+    """What a payload is built from.
+
+    event_id: the event's id, where the provider has one. amount_minor: of the payment, ISO 4217 minor units of
+    `currency`. refunded_minor: paid back so far, read by refunds only. extra: fields added on top (mock: directives).
+    """
+
+    status: PaymentStatus
+    event_id: str
+    payment_ref: str
+    merchant_ref: str
+    amount_minor: int
+    currency: str
+    occurred_at: datetime
+    refunded_minor: int
+    extra: Mapping[str, Any]
+
+
+def build(
+    provider_name: str,
+    *,
+    status: PaymentStatus,
+    payment_ref: str,
+    merchant_ref: str,
+    amount_minor: int,
+    currency: str,
+    occurred_at: datetime,
+    rng: random.Random,
+    event_id: str | None = None,
+    refunded_minor: int | None = None,
+    extra: Mapping[str, Any] | None = None,
+) -> bytes:
+    """The unsigned JSON body that tells `status` of a payment.
+
+    event_id: by default a new one from `rng`. refunded_minor: by default all for `refunded`, half for
+    `partially_refunded`. occurred_at: with time zone, to the second. Raises ValueError for a provider without a
+    builder, and for a status that the provider has no event for.
+    """
+    builder = BUILDERS.get(provider_name)
+    if builder is None:
+        raise ValueError(f"no payloads for provider {provider_name!r}")
+    facts = PaymentFacts(
+        status=status,
+        event_id=event_id or f"evt_{rng.getrandbits(96):024x}",
+        payment_ref=payment_ref,
+        merchant_ref=merchant_ref,
+        amount_minor=amount_minor,
+        currency=currency,
+        occurred_at=occurred_at,
+        refunded_minor=refunded_minor if refunded_minor is not None else _refunded(status, amount_minor),
+        extra=extra or {},
+    )
+    return json.dumps(builder(facts) | dict(facts.extra), separators=(",", ":")).encode()
+
+
+def _refunded(status: PaymentStatus, amount_minor: int) -> int:
+    return amount_minor if status is _S.REFUNDED else (amount_minor + 1) // 2
+
+
+def _event_for(provider: str, table: Mapping[PaymentStatus, _T], status: PaymentStatus) -> _T:
+    if status not in table:
+        raise ValueError(f"{provider} has no event for {status.value}")
+    return table[status]
+
+
+def _mock(facts: PaymentFacts) -> dict[str, Any]:
+    return {
+        "id": facts.event_id,
+        "type": f"payment.{facts.status.value}",
+        "occurred_at": facts.occurred_at.isoformat(timespec="seconds"),
+        "data": {
+            "id": facts.payment_ref,
+            "status": facts.status.value,
+            "amount_minor": facts.amount_minor,
+            "currency": facts.currency,
+            "merchant_ref": facts.merchant_ref,
+        },
+    }
+
+
+# Status → event type, kind of object, the object's own state.
+_STRIPE: dict[PaymentStatus, tuple[str, str, dict[str, Any]]] = {
+    _S.PENDING: ("payment_intent.processing", "payment_intent", {"status": "processing"}),
+    _S.AUTHORIZED: ("payment_intent.amount_capturable_updated", "payment_intent", {"status": "requires_capture"}),
+    _S.SUCCEEDED: ("payment_intent.succeeded", "payment_intent", {"status": "succeeded"}),
+    _S.FAILED: ("payment_intent.payment_failed", "payment_intent", {"status": "requires_payment_method"}),
+    _S.CANCELED: ("payment_intent.canceled", "payment_intent", {"status": "canceled"}),
+    _S.EXPIRED: ("charge.expired", "charge", {"status": "failed", "captured": False}),
+    _S.REFUNDED: ("charge.refunded", "charge", {"status": "succeeded", "captured": True, "refunded": True}),
+    _S.PARTIALLY_REFUNDED: ("charge.refunded", "charge", {"status": "succeeded", "captured": True, "refunded": False}),
+    _S.DISPUTED: ("charge.dispute.created", "dispute", {"status": "needs_response", "reason": "fraudulent"}),
+    _S.CHARGEBACK: ("charge.dispute.closed", "dispute", {"status": "lost", "reason": "fraudulent"}),
+}
+
+
+def _stripe(facts: PaymentFacts) -> dict[str, Any]:
+    event_type, kind, state = _event_for("stripe", _STRIPE, facts.status)
+    tail = facts.event_id.removeprefix("evt_")
+    amount = _stripe_units(facts.amount_minor, facts.currency)
+    subject: dict[str, Any] = {
+        "id": facts.payment_ref if kind == "payment_intent" else f"{kind[:2]}_{tail}",
+        "object": kind,
+        "amount": amount,
+        "currency": facts.currency.lower(),
+        "created": int(facts.occurred_at.timestamp()) - 30,
+        "description": "Order of a customer",
+        "livemode": False,
+        "metadata": {"order_id": facts.merchant_ref},
+        **state,
+    }
+    if kind == "payment_intent":
+        subject |= {
+            "amount_capturable": amount if facts.status is _S.AUTHORIZED else 0,
+            "amount_received": amount if facts.status is _S.SUCCEEDED else 0,
+            "capture_method": "automatic",
+            "client_secret": f"{facts.payment_ref}_secret_{tail}",
+            "confirmation_method": "automatic",
+            "payment_method": f"pm_{tail}",
+            "payment_method_options": {
+                "card": {"installments": None, "network": None, "request_three_d_secure": "automatic"}
+            },
+            "payment_method_types": ["card"],
+            "receipt_email": None,
+            "statement_descriptor_suffix": None,
+            "transfer_group": None,
+        }
+    else:
+        subject |= {"payment_intent": facts.payment_ref, "balance_transaction": f"txn_{tail}"}
+    if event_type == "charge.refunded":
+        subject["amount_refunded"] = _stripe_units(facts.refunded_minor, facts.currency)
+    return {
+        "id": facts.event_id,
+        "object": "event",
+        "api_version": "2024-06-20",
+        "created": int(facts.occurred_at.timestamp()),
+        "type": event_type,
+        "livemode": False,
+        "pending_webhooks": 1,
+        "request": {"id": f"req_{tail[:14]}", "idempotency_key": f"key-{tail}"},
+        "data": {"object": subject},
+    }
+
+
+def _stripe_units(amount_minor: int, currency: str) -> int:
+    digits = stripe.smallest_unit_digits(currency)
+    return int(amount_minor * 10**digits // 10 ** money.exponent(currency))
+
+
+_XENDIT_INVOICE = {_S.PENDING: "PENDING", _S.SUCCEEDED: "PAID", _S.EXPIRED: "EXPIRED"}
+_XENDIT_PAYMENT = {
+    _S.AUTHORIZED: ("payment.authorization", "AUTHORIZED"),
+    _S.FAILED: ("payment.failure", "FAILED"),
+}
+
+
+def _xendit(facts: PaymentFacts) -> dict[str, Any]:
+    """An invoice where invoices know the status, else an event of the payments API v3.
+
+    No event tells a whole refund from a part: a refund's payload does not say what was paid.
+    """
+    time = facts.occurred_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    if facts.status in _XENDIT_INVOICE:
+        return {
+            "id": facts.payment_ref,
+            "external_id": facts.merchant_ref,
+            "user_id": "6279ce4495d10c9afc3171b8",
+            "status": _XENDIT_INVOICE[facts.status],
+            "is_high": False,
+            "amount": _number(facts.amount_minor, facts.currency),
+            "currency": facts.currency,
+            "payment_method": "BANK_TRANSFER",
+            "payment_channel": "MANDIRI",
+            "created": time,
+            "updated": time,
+        }
+    if facts.status is _S.PARTIALLY_REFUNDED:
+        event, word = "refund.succeeded", "SUCCEEDED"
+        data: dict[str, Any] = {
+            "id": f"rfd-{facts.event_id.removeprefix('evt_')}",
+            "invoice_id": facts.payment_ref,
+            "amount": _number(facts.refunded_minor, facts.currency),
+            "reason": "REQUESTED_BY_CUSTOMER",
+        }
+    else:
+        event, word = _event_for("xendit", _XENDIT_PAYMENT, facts.status)
+        data = {
+            "payment_id": facts.payment_ref,
+            "reference_id": facts.merchant_ref,
+            "request_amount": _number(facts.amount_minor, facts.currency),
+            "channel_code": "CARDS",
+        }
+    data |= {"status": word, "currency": facts.currency, "created": time, "updated": time}
+    business = "6094fa76c2fd53701b8e079c"
+    return {"event": event, "business_id": business, "created": time, "api_version": "v3", "data": data}
+
+
+# Status → transaction_status, status_code.
+_MIDTRANS = {
+    _S.PENDING: ("pending", "201"),
+    _S.AUTHORIZED: ("authorize", "200"),
+    _S.SUCCEEDED: ("settlement", "200"),
+    _S.FAILED: ("deny", "202"),
+    _S.CANCELED: ("cancel", "202"),
+    _S.EXPIRED: ("expire", "202"),
+    _S.REFUNDED: ("refund", "200"),
+    _S.PARTIALLY_REFUNDED: ("partial_refund", "200"),
+    _S.CHARGEBACK: ("chargeback", "200"),
+}
+
+
+def _midtrans(facts: PaymentFacts) -> dict[str, Any]:
+    """`payment_ref` is the transaction_id, `merchant_ref` the order_id. The signer adds signature_key."""
+    word, code = _event_for("midtrans", _MIDTRANS, facts.status)
+    time = facts.occurred_at.astimezone(_WIB).strftime("%Y-%m-%d %H:%M:%S")
+    body = {
+        "transaction_time": time,
+        "transaction_status": word,
+        "transaction_id": facts.payment_ref,
+        "status_message": "midtrans payment notification",
+        "status_code": code,
+        "payment_type": "credit_card",
+        "order_id": facts.merchant_ref,
+        "merchant_id": "G141532850",
+        "gross_amount": money.major_text(facts.amount_minor, facts.currency),
+        "fraud_status": "accept",
+        "currency": facts.currency,
+    }
+    if facts.status is _S.SUCCEEDED:
+        body["settlement_time"] = time
+    if facts.status in (_S.REFUNDED, _S.PARTIALLY_REFUNDED):
+        body["refund_amount"] = money.major_text(facts.refunded_minor, facts.currency)
+    return body
+
+
+def _number(amount_minor: int, currency: str) -> int | float:
+    """A JSON number in major units, whole where it can be. A float only to be printed: 2 digits always survive."""
+    whole, rest = divmod(amount_minor, 10 ** money.exponent(currency))
+    return whole if rest == 0 else float(money.major_text(amount_minor, currency))
+
+
+BUILDERS: Mapping[str, Callable[[PaymentFacts], dict[str, Any]]] = {
+    "mock": _mock,
+    "stripe": _stripe,
+    "xendit": _xendit,
+    "midtrans": _midtrans,
+}

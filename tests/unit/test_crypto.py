@@ -1,0 +1,57 @@
+"""Payloads at rest."""
+
+import base64
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tenrusl.crypto import PayloadCipher, SealedTextError, decode_app_key
+from tenrusl.secret import Secret
+
+CIPHER = PayloadCipher(bytes(range(32)))
+
+
+@given(st.binary(max_size=4096), st.binary(max_size=32))
+def test_what_is_sealed_opens_under_the_same_context_only(plaintext: bytes, context: bytes) -> None:
+    sealed = CIPHER.seal(plaintext, context=context)
+    assert CIPHER.open(sealed, context=context) == plaintext
+    with pytest.raises(SealedTextError):
+        CIPHER.open(sealed, context=context + b"x")
+
+
+@given(st.binary(min_size=1, max_size=64), st.integers(min_value=0), st.integers(0, 7))
+def test_a_changed_bit_does_not_open(plaintext: bytes, position: int, bit: int) -> None:
+    sealed = bytearray(CIPHER.seal(plaintext, context=b"c"))
+    sealed[position % len(sealed)] ^= 1 << bit
+    with pytest.raises(SealedTextError):
+        CIPHER.open(bytes(sealed), context=b"c")
+
+
+def test_another_key_does_not_open() -> None:
+    with pytest.raises(SealedTextError, match="not configured"):
+        PayloadCipher(bytes(32)).open(CIPHER.seal(b"a", context=b"c"), context=b"c")
+
+
+def test_the_same_text_is_never_sealed_alike() -> None:
+    assert CIPHER.seal(b"a", context=b"c") != CIPHER.seal(b"a", context=b"c")
+
+
+@pytest.mark.parametrize("size", [0, 3, 15, 31])
+def test_what_is_too_short_does_not_open(size: int) -> None:
+    with pytest.raises(SealedTextError):
+        CIPHER.open(CIPHER.seal(b"a", context=b"c")[:size], context=b"c")
+
+
+def test_an_app_key() -> None:
+    key = bytes(range(32))
+    assert decode_app_key(Secret(f"base64:{base64.b64encode(key).decode()}")) == key
+
+
+@pytest.mark.parametrize(
+    "text", ["", "base64:", "abc", "base64:!!!!", "base64:" + base64.b64encode(bytes(31)).decode()]
+)
+def test_a_wrong_app_key_is_refused_without_being_shown(text: str) -> None:
+    with pytest.raises(ValueError, match=r"must|valid") as caught:
+        decode_app_key(Secret(text))
+    assert len(text) < 8 or text[7:] not in str(caught.value)
