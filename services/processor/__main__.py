@@ -30,7 +30,7 @@ IDEMPOTENCY_LOCK_SECONDS = 30
 async def serve(settings: Settings, registry: CollectorRegistry) -> None:
     """Builds the object graph and serves until told to stop."""
     engine = build_engine(settings.database_url, service="processor", pool_size=settings.db_pool_size)
-    redis = build_redis(settings)
+    redis = build_redis(settings.redis_dsn)
     clock = SystemClock()
     processor = Processor(
         engine=engine,

@@ -1,9 +1,11 @@
 """PaymentService: proto to domain and back; idempotent creation."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, cast
 
+import structlog
 from google.protobuf.timestamp_pb2 import Timestamp
 from grpc import aio
 
@@ -11,7 +13,7 @@ from services.processor.payments import PaymentOrder, Payments
 from tenrusl.api.common.v1 import common_pb2
 from tenrusl.api.processor.v1 import payment_pb2, payment_pb2_grpc
 from tenrusl.coordination.idempotency import IdempotencyStore, Replay
-from tenrusl.errors import FieldViolation, InvalidFieldError
+from tenrusl.errors import FieldViolation, InvalidFieldError, UnavailableError
 from tenrusl.payments import PaymentStatus
 from tenrusl.store.payments import Payment
 
@@ -20,6 +22,7 @@ _STATUSES = {
     for status in PaymentStatus
 }
 _STATUS_BY_NUMBER = {number: status for status, number in _STATUSES.items()}
+_log = structlog.get_logger("payments")
 _Context = aio.ServicerContext[Any, Any]
 
 
@@ -88,9 +91,14 @@ class PaymentServicer(payment_pb2_grpc.PaymentServiceServicer):
         try:
             response = await create()
         except BaseException:
-            await self._idempotency.abandon(begun)
+            with suppress(UnavailableError):  # then the lock ends by itself
+                await self._idempotency.abandon(begun)
             raise
-        await self._idempotency.finish(begun, response.SerializeToString())
+        try:
+            await self._idempotency.finish(begun, response.SerializeToString())
+        except UnavailableError:
+            # The payment is committed and its row knows the key, so a repetition finds it all the same.
+            _log.warning("reply not stored", payment_id=response.payment.id)
         return response
 
 
