@@ -1,0 +1,1 @@
+"""What this costs and what others cost: `make bench`. docs/performance.md says how it measures."""

@@ -1,0 +1,1 @@
+"""Receivers that others would write, for comparison."""

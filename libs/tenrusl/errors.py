@@ -7,6 +7,8 @@ from enum import StrEnum
 class Reason(StrEnum):
     """Why something was refused. The same names as ErrorReason in common/v1, where each is explained."""
 
+    __hash__ = str.__hash__  # Enum's own is Python code, and these are looked up for every webhook
+
     INVALID_FIELD = "INVALID_FIELD"
     OVERLOADED = "OVERLOADED"
     DEADLINE_PASSED = "DEADLINE_PASSED"

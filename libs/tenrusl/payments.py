@@ -15,6 +15,8 @@ from uuid import UUID
 class PaymentStatus(StrEnum):
     """State of a payment, normalised over all providers."""
 
+    __hash__ = str.__hash__  # Enum's own is Python code, and these are looked up for every webhook
+
     PENDING = "pending"
     AUTHORIZED = "authorized"
     SUCCEEDED = "succeeded"

@@ -16,8 +16,11 @@ from services.ingress.metrics import IngressMetrics
 
 MAX_WAITING_EVENTS = 20_000  # a few seconds of the highest rate; beyond it the rows wait for their due time
 MAX_BATCH_EVENTS = 256
-MAX_IN_FLIGHT = 2
-TIMEOUT_SECONDS = 30.0
+MAX_IN_FLIGHT = 4
+# The next batch leaves when the one before is done, so that a busy system fills batches; or after this, so that
+# a slow event does not hold up the others.
+PATIENCE_SECONDS = 0.25
+TIMEOUT_SECONDS = 45.0  # longer than any event takes
 FIRST_PAUSE_SECONDS = 0.1  # after a failure; doubled up to MAX_PAUSE_SECONDS, so that an overload can pass
 MAX_PAUSE_SECONDS = 2.0
 
@@ -47,25 +50,29 @@ class Handoff:
 
     async def run(self) -> None:
         """Hands over until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            for _ in range(MAX_IN_FLIGHT):
-                group.create_task(self._work())
-
-    async def _work(self) -> None:
         pause = FIRST_PAUSE_SECONDS
-        while True:
-            batch = await self._next_batch()
-            try:
-                await self._process_events(batch, TIMEOUT_SECONDS)
-            except aio.AioRpcError as exc:
-                self._metrics.count_handoff(len(batch), ok=False)
-                if exc.code() is not grpc.StatusCode.RESOURCE_EXHAUSTED:
-                    _log.warning("processor not reached", events=len(batch), code=exc.code().name)
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, MAX_PAUSE_SECONDS)
-            else:
-                self._metrics.count_handoff(len(batch), ok=True)
-                pause = FIRST_PAUSE_SECONDS
+        in_flight: set[asyncio.Task[bool]] = set()
+        async with asyncio.TaskGroup() as group:
+            while True:
+                in_flight.add(group.create_task(self._deliver(await self._next_batch())))
+                patience = PATIENCE_SECONDS if len(in_flight) < MAX_IN_FLIGHT else None
+                done, in_flight = await asyncio.wait(in_flight, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+                if all(task.result() for task in done):
+                    pause = FIRST_PAUSE_SECONDS
+                else:
+                    await asyncio.sleep(pause)
+                    pause = min(2 * pause, MAX_PAUSE_SECONDS)
+
+    async def _deliver(self, batch: Sequence[UUID]) -> bool:
+        try:
+            await self._process_events(batch, TIMEOUT_SECONDS)
+        except aio.AioRpcError as exc:
+            self._metrics.count_handoff(len(batch), ok=False)
+            if exc.code() is not grpc.StatusCode.RESOURCE_EXHAUSTED:
+                _log.warning("processor not reached", events=len(batch), code=exc.code().name)
+            return False
+        self._metrics.count_handoff(len(batch), ok=True)
+        return True
 
     async def _next_batch(self) -> list[UUID]:
         while not self._waiting:

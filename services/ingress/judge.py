@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 
 from tenrusl.crypto import PayloadCipher
 from tenrusl.errors import Reason
@@ -34,6 +35,8 @@ _NO_CREDENTIALS = Credentials()
 
 class Disposition(StrEnum):
     """What became of a webhook; the names are those of WebhookDisposition in ingress/v1."""
+
+    __hash__ = str.__hash__  # Enum's own is Python code, and these are looked up for every webhook
 
     ACCEPTED = "accepted"
     DUPLICATE = "duplicate"
@@ -153,11 +156,16 @@ def _media_type(content_type: str) -> str:
 
 
 def _stored_headers(headers: Headers) -> str:
-    kept: dict[str, str] = {}
+    kept: list[tuple[str, str]] = []
     for name in STORED_HEADERS:
         if name in headers:
             try:
-                kept[name] = (headers.get(name) or "")[:MAX_STORED_HEADER_CHARACTERS]
+                kept.append((name, (headers.get(name) or "")[:MAX_STORED_HEADER_CHARACTERS]))
             except SignatureError:  # stands twice: neither is worth keeping
                 continue
-    return json.dumps(kept)
+    return _as_json(tuple(kept))
+
+
+@lru_cache(maxsize=256)  # a provider sends the same few over and over
+def _as_json(kept: tuple[tuple[str, str], ...]) -> str:
+    return json.dumps(dict(kept))

@@ -17,15 +17,15 @@ def report_of(event: ClaimedEvent) -> StatusReport:
     return StatusReport(
         event_id=event.id,
         status=event.payment_status,
-        occurred_at=event.occurred_at or event.received_at,
+        occurred_at=_occurred_at(event),
         restores=event.restores,
     )
 
 
 def create_payment(payment_id: UUID, events: Sequence[ClaimedEvent]) -> tuple[PaymentState, list[PaymentTransition]]:
     """The payment that these events bring with them, and their transitions. events: one or more, of one payment."""
-    first = min(events, key=lambda event: order_key(report_of(event)))
-    report = report_of(first)
+    ordered = _in_order(events)
+    report, first = ordered[0]
     state = PaymentState(
         id=payment_id,
         provider=first.provider,
@@ -39,21 +39,15 @@ def create_payment(payment_id: UUID, events: Sequence[ClaimedEvent]) -> tuple[Pa
         origin="event",
     )
     effect = move(None, report)
-    created = PaymentTransition(
-        payment_id=payment_id,
-        from_status=effect.from_status,
-        to_status=effect.to_status,
-        disposition=effect.disposition,
-        report=report,
-    )
-    state, transitions = change_payment(state, [event for event in events if event is not first], history=())
+    created = _transition(payment_id, effect.from_status, effect.to_status, effect.disposition, report)
+    state, transitions = _change(state, ordered[1:], history=())
     return state, [created, *transitions]
 
 
 def comes_late(state: PaymentState, events: Iterable[ClaimedEvent]) -> bool:
     """Whether an event may have happened before one that was applied: then the history decides."""
     last = state.last_occurred_at
-    return last is not None and any(report_of(event).occurred_at <= last for event in events)
+    return last is not None and any(_occurred_at(event) <= last for event in events)
 
 
 def change_payment(
@@ -64,20 +58,17 @@ def change_payment(
     history: all earlier reports of this payment; may be empty when none of the events comes late. The result
     is that of all reports in the order in which they happened, whatever order they came in.
     """
+    return _change(state, _in_order(events), history=history)
+
+
+def _change(
+    state: PaymentState, ordered: Sequence[tuple[StatusReport, ClaimedEvent]], *, history: Sequence[StatusReport]
+) -> tuple[PaymentState, list[PaymentTransition]]:
     transitions: list[PaymentTransition] = []
     known = list(history)
-    for event in sorted(events, key=lambda event: order_key(report_of(event))):
-        report = report_of(event)
+    for report, event in ordered:
         to_status, disposition = _effect(state, report, known)
-        transitions.append(
-            PaymentTransition(
-                payment_id=state.id,
-                from_status=state.status,
-                to_status=to_status,
-                disposition=disposition,
-                report=report,
-            )
-        )
+        transitions.append(_transition(state.id, state.status, to_status, disposition, report))
         if known:
             known.append(report)
         state = replace(
@@ -90,6 +81,33 @@ def change_payment(
             last_occurred_at=_latest(state.last_occurred_at, report.occurred_at),
         )
     return state, transitions
+
+
+def _in_order(events: Sequence[ClaimedEvent]) -> list[tuple[StatusReport, ClaimedEvent]]:
+    pairs = [(report_of(event), event) for event in events]
+    if len(pairs) > 1:
+        pairs.sort(key=lambda pair: order_key(pair[0]))
+    return pairs
+
+
+def _transition(
+    payment_id: UUID,
+    from_status: PaymentStatus | None,
+    to_status: PaymentStatus,
+    disposition: Disposition,
+    report: StatusReport,
+) -> PaymentTransition:
+    return PaymentTransition(
+        payment_id=payment_id,
+        from_status=from_status,
+        to_status=to_status,
+        disposition=disposition,
+        report=report,
+    )
+
+
+def _occurred_at(event: ClaimedEvent) -> datetime:
+    return event.occurred_at or event.received_at
 
 
 def _effect(

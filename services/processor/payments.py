@@ -121,8 +121,7 @@ class Payments:
 
     async def get_by_reference(self, provider: str, reference: str) -> Payment:
         """The payment with that reference. Raises InvalidFieldError, NotFoundError, UnavailableError."""
-        violations = [*self._provider_violations(provider), *_reference_violations("reference", reference, True)]
-        if violations:
+        if violations := _reference_violations("reference", reference, True):
             raise InvalidFieldError(*violations)
         async with autocommit(self._engine) as connection:
             payment = await get_payment_by_reference(connection, provider, reference)

@@ -1,0 +1,39 @@
+"""The `tenrusl` command. It asks services and starts modules; it has no access to the store itself."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import subprocess
+import sys
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+def main() -> None:
+    """Entry point."""
+    app(prog_name="tenrusl")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"tenrusl {importlib.metadata.version('tenrusl')}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """TenRusl, the payment webhook gateway."""
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database that DB_* or DB_URL names to the newest schema."""
+    done = subprocess.run([sys.executable, "-m", "tenrusl.store.migrate"], check=False)
+    raise typer.Exit(done.returncode)

@@ -1,14 +1,16 @@
 """The statements of the one transaction in which events change their payments."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tenrusl.payments import Disposition, PaymentStatus, StatusReport
+from tenrusl.store import arrays
 
 _STATE = (
     "id, provider, payment_ref, provider_ref, merchant_ref, status, amount_minor, currency, last_occurred_at, origin"
@@ -19,31 +21,22 @@ _STATE = (
 _FIND = text(
     f"""
     SELECT {_STATE} FROM payments
-    WHERE provider = ANY(CAST(:providers AS text[])) AND payment_ref = ANY(CAST(:payment_refs AS text[]))
+    WHERE provider = ANY(:providers) AND payment_ref = ANY(:payment_refs)
     UNION
     SELECT {_STATE} FROM payments
-    WHERE provider = ANY(CAST(:providers AS text[])) AND provider_ref = ANY(CAST(:provider_refs AS text[]))
+    WHERE provider = ANY(:providers) AND provider_ref = ANY(:provider_refs)
     """  # noqa: S608 - a constant
 )
 
 # In the order of the ids: whoever locks several payments must.
-_LOCK = text(f"SELECT {_STATE} FROM payments WHERE id = ANY(CAST(:ids AS uuid[])) ORDER BY id FOR UPDATE")  # noqa: S608
+_LOCK = text(f"SELECT {_STATE} FROM payments WHERE id = ANY(:ids) ORDER BY id FOR UPDATE")  # noqa: S608
 
-_COLUMN_TYPES = {
-    "id": "uuid",
-    "provider": "text",
-    "payment_ref": "text",
-    "provider_ref": "text",
-    "merchant_ref": "text",
-    "status": "text",
-    "amount_minor": "bigint",
-    "currency": "text",
-    "last_occurred_at": "timestamptz",
-    "origin": "text",
+_ENCODERS: dict[str, Callable[[list[Any]], bytes]] = dict.fromkeys(_STATE.split(", "), arrays.texts) | {
+    "id": arrays.uuids,
+    "amount_minor": arrays.bigints,
+    "last_occurred_at": arrays.timestamps,
 }
-_UNNEST_STATES = (
-    f"unnest({', '.join(f'CAST(:{name} AS {kind}[])' for name, kind in _COLUMN_TYPES.items())}) AS state ({_STATE})"
-)
+_UNNEST_STATES = f"unnest({', '.join(f':{name}' for name in _ENCODERS)}) AS state ({_STATE})"
 
 # Payments that events bring with them. One that another transaction made meanwhile is left as it is.
 _INSERT = text(
@@ -67,7 +60,7 @@ _UPDATE = text(
 _HISTORY = text(
     """
     SELECT payment_id, webhook_event_id, reported_status, occurred_at, restores
-    FROM payment_transitions WHERE payment_id = ANY(CAST(:ids AS uuid[]))
+    FROM payment_transitions WHERE payment_id = ANY(:ids)
     """
 )
 
@@ -77,9 +70,9 @@ _INSERT_TRANSITIONS = text(
         (webhook_event_id, payment_id, from_status, to_status, disposition, reported_status, restores, occurred_at,
          created_at)
     SELECT moved.*, CAST(:now AS timestamptz)
-    FROM unnest(CAST(:event_ids AS uuid[]), CAST(:payment_ids AS uuid[]), CAST(:from_statuses AS text[]),
-                CAST(:to_statuses AS text[]), CAST(:dispositions AS text[]), CAST(:reported AS text[]),
-                CAST(:restores AS boolean[]), CAST(:occurred_ats AS timestamptz[])) AS moved
+    FROM unnest(:event_ids, :payment_ids, :from_statuses,
+                :to_statuses, :dispositions, :reported,
+                :restores, :occurred_ats) AS moved
     """
 )
 
@@ -87,7 +80,7 @@ _INSERT_TRANSITIONS = text(
 _PROCESSED = text(
     """
     WITH held AS (
-        SELECT event.id FROM unnest(CAST(:ids AS uuid[]), CAST(:attempts AS integer[])) AS given (id, attempts)
+        SELECT event.id FROM unnest(:ids, :attempts) AS given (id, attempts)
         JOIN webhook_events AS event
             ON event.id = given.id AND event.attempts = given.attempts AND event.status = 'processing'
         ORDER BY event.id
@@ -137,14 +130,19 @@ async def find_payments(
 ) -> list[PaymentState]:
     """Payments of these providers with one of these references, not locked."""
     result = await connection.execute(
-        _FIND, {"providers": providers, "payment_refs": payment_refs, "provider_refs": provider_refs}
+        _FIND,
+        {
+            "providers": arrays.texts(providers),
+            "payment_refs": arrays.texts(payment_refs),
+            "provider_refs": arrays.texts(provider_refs),
+        },
     )
     return [_state(row._mapping) for row in result]
 
 
 async def lock_payments(connection: AsyncConnection, ids: Sequence[UUID]) -> list[PaymentState]:
     """These payments as they are now, locked until the transaction ends."""
-    return [_state(row._mapping) for row in await connection.execute(_LOCK, {"ids": list(ids)})]
+    return [_state(row._mapping) for row in await connection.execute(_LOCK, {"ids": arrays.uuids(ids)})]
 
 
 async def insert_payments(connection: AsyncConnection, states: Sequence[PaymentState], now: datetime) -> set[UUID]:
@@ -161,7 +159,7 @@ async def update_payments(connection: AsyncConnection, states: Sequence[PaymentS
 async def payment_history(connection: AsyncConnection, ids: Sequence[UUID]) -> dict[UUID, list[StatusReport]]:
     """What events have said about these payments, by payment, in no order."""
     history: dict[UUID, list[StatusReport]] = {}
-    for row in await connection.execute(_HISTORY, {"ids": list(ids)}):
+    for row in await connection.execute(_HISTORY, {"ids": arrays.uuids(ids)}):
         history.setdefault(row.payment_id, []).append(
             StatusReport(
                 event_id=row.webhook_event_id,
@@ -180,14 +178,14 @@ async def insert_transitions(
     await connection.execute(
         _INSERT_TRANSITIONS,
         {
-            "event_ids": [item.report.event_id for item in transitions],
-            "payment_ids": [item.payment_id for item in transitions],
-            "from_statuses": [item.from_status and item.from_status.value for item in transitions],
-            "to_statuses": [item.to_status.value for item in transitions],
-            "dispositions": [item.disposition.value for item in transitions],
-            "reported": [item.report.status.value for item in transitions],
-            "restores": [item.report.restores for item in transitions],
-            "occurred_ats": [item.report.occurred_at for item in transitions],
+            "event_ids": arrays.uuids([item.report.event_id for item in transitions]),
+            "payment_ids": arrays.uuids([item.payment_id for item in transitions]),
+            "from_statuses": arrays.texts([item.from_status for item in transitions]),
+            "to_statuses": arrays.texts([item.to_status for item in transitions]),
+            "dispositions": arrays.texts([item.disposition for item in transitions]),
+            "reported": arrays.texts([item.report.status for item in transitions]),
+            "restores": arrays.booleans([item.report.restores for item in transitions]),
+            "occurred_ats": arrays.timestamps([item.report.occurred_at for item in transitions]),
             "now": now,
         },
     )
@@ -197,7 +195,11 @@ async def mark_processed(connection: AsyncConnection, claims: Sequence[tuple[UUI
     """Marks as processed; returns the ids of the (id, attempts) whose claim still held."""
     result = await connection.execute(
         _PROCESSED,
-        {"ids": [claim[0] for claim in claims], "attempts": [claim[1] for claim in claims], "now": now},
+        {
+            "ids": arrays.uuids([claim[0] for claim in claims]),
+            "attempts": arrays.integers([claim[1] for claim in claims]),
+            "now": now,
+        },
     )
     return set(result.scalars())
 
@@ -208,6 +210,4 @@ def _state(row: object) -> PaymentState:
 
 
 def _columns(states: Sequence[PaymentState]) -> dict[str, object]:
-    columns: dict[str, object] = {name: [getattr(state, name) for state in states] for name in _COLUMN_TYPES}
-    columns["status"] = [state.status.value for state in states]
-    return columns
+    return {name: encode([getattr(state, name) for state in states]) for name, encode in _ENCODERS.items()}

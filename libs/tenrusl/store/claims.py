@@ -9,6 +9,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tenrusl.payments import PaymentStatus
+from tenrusl.store import arrays
 
 # Takes those of the given events that may be taken. The lease's end stands in next_retry_at; `attempts` is
 # the token of the claim: whoever writes later proves by it that no other claim came between.
@@ -16,7 +17,7 @@ _CLAIM = text(
     """
     WITH claimable AS (
         SELECT id, status, next_retry_at, last_attempt_at FROM webhook_events
-        WHERE id = ANY(CAST(:ids AS uuid[])) AND (
+        WHERE id = ANY(:ids) AND (
             status = 'received'
             OR (status IN ('failed', 'processing') AND next_retry_at <= :now)
             OR (:force AND status IN ('failed', 'dead_letter'))
@@ -42,8 +43,8 @@ _FAIL = text(
     """
     WITH failure AS (
         SELECT event.id, given.status, given.next_retry_at, given.failure_code, given.failure_message
-        FROM unnest(CAST(:ids AS uuid[]), CAST(:attempts AS integer[]), CAST(:statuses AS text[]),
-                    CAST(:next_retry_ats AS timestamptz[]), CAST(:codes AS text[]), CAST(:messages AS text[]))
+        FROM unnest(:ids, :attempts, :statuses,
+                    :next_retry_ats, :codes, :messages)
             AS given (id, attempts, status, next_retry_at, failure_code, failure_message)
         JOIN webhook_events AS event
             ON event.id = given.id AND event.attempts = given.attempts AND event.status = 'processing'
@@ -61,7 +62,7 @@ _FAIL = text(
 _PAYLOADS = text(
     """
     SELECT webhook_event_id, body FROM webhook_payloads
-    WHERE webhook_event_id = ANY(CAST(:ids AS uuid[])) AND received_on = ANY(CAST(:days AS date[]))
+    WHERE webhook_event_id = ANY(:ids) AND received_on = ANY(CAST(:days AS date[]))
     """
 )
 
@@ -106,7 +107,7 @@ async def claim_events(
 ) -> list[ClaimedEvent]:
     """Claims those that are received, due, or whose lease ended; with `force` all that are not done or claimed."""
     result = await connection.execute(
-        _CLAIM, {"ids": list(ids), "now": now, "lease_ends_at": lease_ends_at, "force": force}
+        _CLAIM, {"ids": arrays.uuids(ids), "now": now, "lease_ends_at": lease_ends_at, "force": force}
     )
     return [_claimed(row) for row in result]
 
@@ -116,12 +117,12 @@ async def fail_events(connection: AsyncConnection, failures: Sequence[FailedEven
     result = await connection.execute(
         _FAIL,
         {
-            "ids": [failure.id for failure in failures],
-            "attempts": [failure.attempts for failure in failures],
-            "statuses": [failure.status for failure in failures],
-            "next_retry_ats": [failure.next_retry_at for failure in failures],
-            "codes": [failure.failure_code for failure in failures],
-            "messages": [failure.failure_message for failure in failures],
+            "ids": arrays.uuids([failure.id for failure in failures]),
+            "attempts": arrays.integers([failure.attempts for failure in failures]),
+            "statuses": arrays.texts([failure.status for failure in failures]),
+            "next_retry_ats": arrays.timestamps([failure.next_retry_at for failure in failures]),
+            "codes": arrays.texts([failure.failure_code for failure in failures]),
+            "messages": arrays.texts([failure.failure_message for failure in failures]),
         },
     )
     return set(result.scalars())
@@ -131,7 +132,10 @@ async def sealed_payloads(connection: AsyncConnection, events: Sequence[ClaimedE
     """The encrypted payloads by event id; those that were purged are missing."""
     result = await connection.execute(
         _PAYLOADS,
-        {"ids": [event.id for event in events], "days": list({event.received_at.date() for event in events})},
+        {
+            "ids": arrays.uuids([event.id for event in events]),
+            "days": list({event.received_at.date() for event in events}),
+        },
     )
     return {row.webhook_event_id: bytes(row.body) for row in result}
 

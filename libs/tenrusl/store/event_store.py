@@ -13,6 +13,7 @@ from tenrusl.store.events import NewEvent, bump_deliveries, insert_events
 from tenrusl.store.partitions import add_partitions
 
 _CHECK_VIOLATION = "23514"  # PostgreSQL's answer when a row fits no partition
+_DATA_EXCEPTION = "22000"  # a value that cannot even be sent
 
 
 class StoreRefusedError(Exception):
@@ -52,6 +53,8 @@ class EventStore:
                 raise StoreRefusedError(sqlstate(exc)) from exc
         except DBAPIError as exc:
             raise StoreRefusedError(sqlstate(exc)) from exc
+        except (OverflowError, UnicodeEncodeError) as exc:
+            raise StoreRefusedError(_DATA_EXCEPTION) from exc
         # The day has no partition yet: nobody ran for days, or a clock jumped. Make it, and try once more.
         await self.prepare_partitions(received_at)
         try:

@@ -1,12 +1,14 @@
 """Storing events once: webhook_events and webhook_payloads."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
+
+from tenrusl.store import arrays
 
 # What an event that nobody ever tried to process looks like in `tables.webhook_events`. A tuple, so that a
 # batch turns into columns by zip: this is the hottest statement of the product.
@@ -38,16 +40,15 @@ class NewEvent(NamedTuple):
     sealed_payload: bytes
 
 
-_ARRAY_TYPES = {
-    "id": "uuid",
-    "event_type": "text",
-    "amount_minor": "bigint",
-    "occurred_at": "timestamptz",
-    "restores": "boolean",
-    "deliveries": "integer",
-    "payload_sha256": "bytea",
-    "payload_bytes": "integer",
-    "sealed_payload": "bytea",
+_ENCODERS: dict[str, Callable[[list[Any]], bytes]] = dict.fromkeys(NewEvent._fields, arrays.texts) | {
+    "id": arrays.uuids,
+    "amount_minor": arrays.bigints,
+    "occurred_at": arrays.timestamps,
+    "restores": arrays.booleans,
+    "deliveries": arrays.integers,
+    "payload_sha256": arrays.byteas,
+    "payload_bytes": arrays.integers,
+    "sealed_payload": arrays.byteas,
 }
 _FIELDS = NewEvent._fields
 _EVENT_COLUMNS = tuple("headers::jsonb" if name == "headers" else name for name in _FIELDS if name != "sealed_payload")
@@ -57,7 +58,7 @@ _EVENT_COLUMNS = tuple("headers::jsonb" if name == "headers" else name for name 
 _INSERT = text(
     f"""
     WITH batch AS (
-        SELECT * FROM unnest({", ".join(f"CAST(:{name} AS {_ARRAY_TYPES.get(name, 'text')}[])" for name in _FIELDS)})
+        SELECT * FROM unnest({", ".join(f":{name}" for name in _FIELDS)})
             AS batch ({", ".join(_FIELDS)})
     ), inserted AS (
         INSERT INTO webhook_events (
@@ -81,7 +82,7 @@ _BUMP_DELIVERIES = text(
     """
     WITH again AS (
         SELECT webhook_events.id, batch.deliveries
-        FROM unnest(CAST(:provider AS text[]), CAST(:event_id AS text[]), CAST(:deliveries AS integer[]))
+        FROM unnest(:provider, :event_id, :deliveries)
             AS batch (provider, event_id, deliveries)
         JOIN webhook_events USING (provider, event_id)
         ORDER BY webhook_events.id
@@ -100,9 +101,12 @@ async def insert_events(
     """Inserts those that are new, with their payloads; returns their ids.
 
     batch: sorted by (provider, event_id), each pair once. Raises IntegrityError with SQLSTATE 23514 when the
-    day of `received_at` has no payload partition.
+    day of `received_at` has no payload partition, OverflowError or UnicodeEncodeError for what fits no column.
     """
-    parameters: dict[str, object] = dict(zip(_FIELDS, map(list, zip(*batch, strict=True)), strict=True))
+    columns = map(list, zip(*batch, strict=True))
+    parameters: dict[str, object] = {
+        name: _ENCODERS[name](column) for name, column in zip(_FIELDS, columns, strict=True)
+    }
     parameters |= {"received_at": received_at, "next_retry_at": next_retry_at}
     result = await connection.execute(_INSERT, parameters)
     return set(result.scalars())
@@ -113,9 +117,9 @@ async def bump_deliveries(connection: AsyncConnection, batch: Sequence[NewEvent]
     result = await connection.execute(
         _BUMP_DELIVERIES,
         {
-            "provider": [event.provider for event in batch],
-            "event_id": [event.event_id for event in batch],
-            "deliveries": [event.deliveries for event in batch],
+            "provider": arrays.texts([event.provider for event in batch]),
+            "event_id": arrays.texts([event.event_id for event in batch]),
+            "deliveries": arrays.integers([event.deliveries for event in batch]),
         },
     )
     return {(row.provider, row.event_id): row.id for row in result}

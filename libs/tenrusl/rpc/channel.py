@@ -1,0 +1,55 @@
+"""The channel that every client of our services uses."""
+
+import json
+
+from grpc import aio
+
+from tenrusl.rpc.server import MAX_MESSAGE_BYTES
+
+# The only retries in TenRusl's calls: methods that change nothing, and only when no server took the call.
+# AcceptWebhooks and ProcessEvents are repeated by the provider and the schedule, which back off.
+_RETRIED = (
+    {"service": "grpc.health.v1.Health", "method": "Check"},
+    {"service": "tenrusl.api.processor.v1.PaymentService", "method": "GetPayment"},
+    {"service": "tenrusl.api.processor.v1.PaymentService", "method": "GetPaymentByReference"},
+    {"service": "tenrusl.api.processor.v1.PaymentService", "method": "ListPayments"},
+)
+_SERVICE_CONFIG = {
+    "loadBalancingConfig": [{"round_robin": {}}],
+    "methodConfig": [
+        {
+            "name": list(_RETRIED),
+            "retryPolicy": {
+                "maxAttempts": 3,
+                "initialBackoff": "0.05s",
+                "maxBackoff": "0.5s",
+                "backoffMultiplier": 3,
+                "retryableStatusCodes": ["UNAVAILABLE"],
+            },
+        }
+    ],
+    # A server that is down costs at most half as many retries as calls.
+    "retryThrottling": {"maxTokens": 10, "tokenRatio": 0.5},
+}
+_OPTIONS = (
+    ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.keepalive_time_ms", 30_000),  # finds a dead peer before the next call does
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.max_pings_without_data", 0),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 1_000),
+    ("grpc.max_reconnect_backoff_ms", 2_000),  # a restarted server has its callers back within two seconds
+    ("grpc.enable_http_proxy", 0),  # internal calls never leave through http_proxy
+    ("grpc.use_local_subchannel_pool", 1),
+)
+
+
+def build_channel(target: str) -> aio.Channel:
+    """A channel to `target`, e.g. "dns:///ingress:50051": round robin over its addresses. Connects by itself.
+
+    Call it inside a running event loop, and close it.
+    """
+    return aio.insecure_channel(target, options=_OPTIONS)

@@ -1,0 +1,59 @@
+"""What every service's `__main__` does around its object graph: settings, logs, metrics, event loop, exit code."""
+
+import gc
+import sys
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import uvloop
+from prometheus_client import CollectorRegistry
+
+from tenrusl.observability import logs, metrics
+from tenrusl.rpc.listening import ListenError
+from tenrusl.settings import Address, Settings, SettingsError, load
+
+# New objects before a collection. A batch makes some thousands, which are gone when it is answered.
+GC_THRESHOLD = 20_000
+EXIT_FAILED = 1
+EXIT_WRONG_SETTINGS = 2
+
+
+def run(
+    name: str,
+    metrics_address: Callable[[Settings], Address],
+    serve: Callable[[Settings, CollectorRegistry], Coroutine[Any, Any, None]],
+) -> int:
+    """Runs `serve` on uvloop until it returns. Returns the process's exit code.
+
+    0 after a clean stop; 1 when an address cannot be listened on, 2 when settings are wrong, each with its
+    message on stderr and no traceback.
+    """
+    try:
+        settings = load()
+        logs.configure(service=name, json=settings.json_logs)
+        registry = metrics.new_registry()
+        stop_metrics = metrics.serve(registry, metrics_address(settings), f"TENRUSL_{name.upper()}_METRICS")
+        _tune_garbage_collection()
+        try:
+            uvloop.run(serve(settings, registry))
+        finally:
+            stop_metrics()
+    except SettingsError as exc:
+        sys.stderr.write(f"{name}: {exc}\n")
+        return EXIT_WRONG_SETTINGS
+    except ListenError as exc:
+        sys.stderr.write(f"{name}: {exc}\n")
+        return EXIT_FAILED
+    return 0
+
+
+def _tune_garbage_collection() -> None:
+    """What is imported lives as long as the process: do not look through it at every collection."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GC_THRESHOLD, 20, 20)
+
+
+async def always_ready() -> bool:
+    """Readiness of a service without dependencies."""
+    return True

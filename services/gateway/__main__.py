@@ -1,0 +1,31 @@
+"""The gateway process."""
+
+import sys
+
+from prometheus_client import CollectorRegistry
+
+from services.gateway.bootstrap import build
+from services.gateway.server import build_server, listen, serve_until_stopped
+from services.gateway.webhooks import ProviderAnswers
+from tenrusl.providers import PROVIDERS
+from tenrusl.rpc.process import run
+from tenrusl.settings import Settings
+
+
+async def serve(settings: Settings, registry: CollectorRegistry) -> None:
+    """Serves until SIGTERM or SIGINT; then requests under way are finished."""
+    listener = listen(settings.gateway_listen)
+    answers = {
+        name: ProviderAnswers(replies=provider.replies, methods=provider.methods)
+        for name, provider in PROVIDERS.items()
+    }
+    gateway = build(settings, registry, answers)
+    server = build_server(gateway.app, settings.drain_timeout.total_seconds())
+    try:
+        await serve_until_stopped(server, listener, on_stop=gateway.health.begin_drain)
+    finally:
+        await gateway.close()
+
+
+if __name__ == "__main__":
+    sys.exit(run("gateway", lambda settings: settings.gateway_metrics, serve))

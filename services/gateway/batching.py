@@ -1,0 +1,191 @@
+"""Puts the webhooks that wait at the same moment into one AcceptWebhooks call.
+
+Self-clocking: a batch leaves as soon as fewer than `max_in_flight` are under way. An idle gateway adds no
+delay, a busy one fills its batches. One call per webhook would cost about 250 µs of CPU on each side.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from grpc import aio
+
+from services.gateway.headers import RawHeaders
+from tenrusl.api.ingress.v1 import ingress_pb2
+from tenrusl.errors import OverloadedError
+
+# Far below the largest message; more in one batch would only make the first wait for the last.
+MAX_BATCH_BYTES = 8 * 1024 * 1024
+# Bounds memory when ingress is slow and bodies are large.
+MAX_WAITING_BYTES = 128 * 1024 * 1024
+
+Outcome = ingress_pb2.WebhookOutcome
+Accept = Callable[[ingress_pb2.AcceptWebhooksRequest, str], Awaitable[ingress_pb2.AcceptWebhooksResponse]]
+
+
+@dataclass(slots=True, kw_only=True)
+class ReceivedWebhook:
+    """One HTTP request of a provider, as in ingress.proto; header names in lower case."""
+
+    provider: str
+    method: str
+    path: str
+    query: str
+    headers: RawHeaders
+    body: bytes
+    source_ip: str
+    request_id: str
+
+
+class BatchObserver(Protocol):
+    """Is told about every batch that came back."""
+
+    def batch_done(
+        self,
+        webhooks: Sequence[ReceivedWebhook],
+        outcomes: Sequence[Outcome] | None,
+        error: aio.AioRpcError | None,
+        seconds: float,
+    ) -> None:
+        """`outcomes` is None when the whole batch failed; then `error` is the call's, or None for a wrong answer."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchLimits:
+    """max_wait_seconds: a webhook that waits longer for its batch to leave is given up."""
+
+    max_webhooks: int
+    max_in_flight: int
+    max_waiting: int
+    max_wait_seconds: float
+    max_bytes: int = MAX_BATCH_BYTES
+    max_waiting_bytes: int = MAX_WAITING_BYTES
+
+
+@dataclass(slots=True)
+class _Waiting:
+    webhook: ReceivedWebhook
+    outcome: asyncio.Future[Outcome | None]
+    since: float
+    size: int
+
+
+class Batcher:
+    """Collects webhooks and sends them with `accept(request, request_id)`, which raises AioRpcError."""
+
+    def __init__(self, accept: Accept, limits: BatchLimits, observer: BatchObserver) -> None:
+        self._accept = accept
+        self._limits = limits
+        self._observer = observer
+        self._loop = asyncio.get_running_loop()
+        self._waiting: deque[_Waiting] = deque()
+        self._waiting_bytes = 0
+        self._in_flight: set[asyncio.Task[None]] = set()
+        self._pump_is_due = False
+        self._closed = False
+
+    @property
+    def waiting(self) -> int:
+        """Webhooks that wait for their batch to leave."""
+        return len(self._waiting)
+
+    def submit(self, webhook: ReceivedWebhook) -> asyncio.Future[Outcome | None]:
+        """Its outcome, or None when it was not stored and the provider should send it again.
+
+        Raises OverloadedError when as many wait as may, and after `close`.
+        """
+        size = len(webhook.body)
+        if (
+            self._closed
+            or len(self._waiting) >= self._limits.max_waiting
+            or self._waiting_bytes + size > self._limits.max_waiting_bytes
+        ):
+            raise OverloadedError("too many webhooks are waiting")
+        outcome: asyncio.Future[Outcome | None] = self._loop.create_future()
+        self._waiting.append(_Waiting(webhook, outcome, self._loop.time(), size))
+        self._waiting_bytes += size
+        if not self._pump_is_due and len(self._in_flight) < self._limits.max_in_flight:
+            # After the requests that the event loop has in hand already: they join without a delay.
+            self._pump_is_due = True
+            self._loop.call_soon(self._pump)
+        return outcome
+
+    async def close(self) -> None:
+        """Takes no more, and returns when all that waited have their outcome."""
+        self._closed = True
+        while self._waiting or self._in_flight:
+            self._pump()
+            await asyncio.gather(*self._in_flight)
+
+    def _pump(self) -> None:
+        self._pump_is_due = False
+        while len(self._in_flight) < self._limits.max_in_flight and (batch := self._take_batch()):
+            task = self._loop.create_task(self._send(batch))
+            self._in_flight.add(task)
+            task.add_done_callback(self._sent)
+
+    def _sent(self, task: asyncio.Task[None]) -> None:
+        self._in_flight.discard(task)
+        self._pump()
+
+    def _take_batch(self) -> list[_Waiting]:
+        batch: list[_Waiting] = []
+        size = 0
+        oldest = self._loop.time() - self._limits.max_wait_seconds
+        while self._waiting and len(batch) < self._limits.max_webhooks:
+            item = self._waiting[0]
+            if batch and size + item.size > self._limits.max_bytes:
+                break
+            self._waiting.popleft()
+            self._waiting_bytes -= item.size
+            if item.since < oldest:
+                _settle(item, None)
+                continue
+            batch.append(item)
+            size += item.size
+        return batch
+
+    async def _send(self, batch: list[_Waiting]) -> None:
+        webhooks = [item.webhook for item in batch]
+        outcomes: Sequence[Outcome] | None = None
+        error: aio.AioRpcError | None = None
+        started = self._loop.time()
+        try:
+            response = await self._accept(to_request(webhooks), webhooks[0].request_id)
+            if len(response.outcomes) == len(batch):
+                outcomes = response.outcomes
+        except aio.AioRpcError as exc:
+            error = exc
+        finally:
+            for index, item in enumerate(batch):
+                _settle(item, None if outcomes is None else outcomes[index])
+        self._observer.batch_done(webhooks, outcomes, error, self._loop.time() - started)
+
+
+def to_request(webhooks: Sequence[ReceivedWebhook]) -> ingress_pb2.AcceptWebhooksRequest:
+    """The message. Header values are ISO 8859-1 (RFC 9110, section 5.5), so that no byte is lost."""
+    request = ingress_pb2.AcceptWebhooksRequest()
+    for webhook in webhooks:
+        message = request.webhooks.add(
+            provider=webhook.provider,
+            method=webhook.method,
+            path=webhook.path,
+            query=webhook.query,
+            body=webhook.body,
+            source_ip=webhook.source_ip,
+            request_id=webhook.request_id,
+        )
+        add_header = message.headers.add
+        for name, value in webhook.headers:
+            add_header(name=name.decode("latin-1"), value=value.decode("latin-1"))
+    return request
+
+
+def _settle(item: _Waiting, outcome: Outcome | None) -> None:
+    if not item.outcome.done():  # a request that was cancelled waits no more
+        item.outcome.set_result(outcome)

@@ -1,0 +1,81 @@
+"""The gateway's object graph."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from grpc import aio
+from prometheus_client import CollectorRegistry
+
+from services.gateway.app import Gateway
+from services.gateway.batching import Accept, Batcher, BatchLimits
+from services.gateway.headers import SourceAddress
+from services.gateway.health import Health
+from services.gateway.metrics import GatewayMetrics
+from services.gateway.openapi import OpenApi
+from services.gateway.payments import PaymentsApi
+from services.gateway.webhooks import ProviderAnswers, WebhookEndpoint
+from tenrusl.api.ingress.v1.ingress_pb2_grpc import IngressServiceStub
+from tenrusl.api.processor.v1.payment_pb2_grpc import PaymentServiceStub
+from tenrusl.clock import SystemClock
+from tenrusl.rpc.channel import build_channel
+from tenrusl.rpc.context import REQUEST_ID_KEY
+from tenrusl.settings import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayParts:
+    """What the process serves, and what it must end in this order."""
+
+    app: Gateway
+    health: Health
+    batcher: Batcher
+    channels: tuple[aio.Channel, ...]
+
+    async def close(self) -> None:
+        """Finishes the batches that wait, then closes the connections."""
+        await self.batcher.close()
+        for channel in self.channels:
+            await channel.close()
+
+
+def build(settings: Settings, registry: CollectorRegistry, providers: Mapping[str, ProviderAnswers]) -> GatewayParts:
+    """Builds everything; connects to nothing yet. Call it inside a running event loop."""
+    clock = SystemClock()
+    metrics = GatewayMetrics(registry)
+    timeout_seconds = settings.accept_timeout.total_seconds()
+    body_timeout_seconds = settings.body_timeout.total_seconds()
+    ingress, processor = build_channel(settings.ingress_target), build_channel(settings.processor_target)
+    limits = BatchLimits(
+        max_webhooks=settings.batch_max_webhooks,
+        max_in_flight=settings.batch_max_in_flight,
+        max_waiting=settings.max_waiting_webhooks,
+        max_wait_seconds=timeout_seconds,
+    )
+    batcher = Batcher(_accept_through(ingress, timeout_seconds), limits, metrics)
+    metrics.watch_waiting(lambda: batcher.waiting)
+    webhooks = WebhookEndpoint(
+        batcher=batcher,
+        providers=providers,
+        source_address=SourceAddress(settings.trusted_proxies),
+        metrics=metrics,
+        clock=clock,
+        max_body_bytes=settings.max_body_bytes,
+        body_timeout_seconds=body_timeout_seconds,
+    )
+    payments = PaymentsApi(
+        PaymentServiceStub(processor),
+        timeout_seconds=timeout_seconds,
+        max_body_bytes=settings.max_body_bytes,
+        body_timeout_seconds=body_timeout_seconds,
+    )
+    health = Health(ingress)
+    routes = [*payments.routes(), *health.routes(), *OpenApi().routes()]
+    app = Gateway(webhooks, routes, metrics, clock)
+    return GatewayParts(app=app, health=health, batcher=batcher, channels=(ingress, processor))
+
+
+def _accept_through(channel: aio.Channel, timeout_seconds: float) -> Accept:
+    stub = IngressServiceStub(channel)
+    return lambda request, request_id: stub.AcceptWebhooks(
+        request, timeout=timeout_seconds, metadata=((REQUEST_ID_KEY, request_id),)
+    )

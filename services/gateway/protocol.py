@@ -1,0 +1,145 @@
+"""What uvicorn's HTTP protocol does not limit by itself: the size of a request's head, the time that it may take,
+and how much of a refused body is swallowed.
+
+A refused request is not cut off at once: a close with unread data resets the connection, and the client might
+never see its answer. So a bounded rest is read and dropped first.
+"""
+
+import asyncio
+from http import HTTPStatus
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from services.gateway.headers import REQUEST_ID, SECURITY_HEADERS, request_id_of
+from services.gateway.problems import CONTENT_TYPE, HEADERS_TOO_LARGE, Problem
+from tenrusl.clock import SystemClock
+
+MAX_HEAD_BYTES = 64 * 1024  # request line and headers; headers.py refuses less than this in good form
+HEAD_SECONDS = 15.0
+MAX_DROPPED_BYTES = 16 * 1024 * 1024
+DROP_SECONDS = 5.0
+
+
+class LimitedHttpProtocol(HttpToolsProtocol):
+    """uvicorn's protocol with these limits. Nothing here costs more than a few comparisons per read."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._head_is_open = True
+        self._head_bytes = 0
+        self._dropped_bytes = 0
+        self._is_refused = False
+        self._is_lingering = False
+        self._deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
+        super().connection_made(transport)
+        self._set_deadline(HEAD_SECONDS)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._clear_deadline()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._is_refused:
+            self._drop(len(data))
+            return
+        if self._head_is_open:
+            self._head_bytes += len(data)
+        super().data_received(data)
+        if self._head_is_open:
+            if self._head_bytes > MAX_HEAD_BYTES:
+                self._refuse_head()
+            elif self._head_bytes and self._deadline is None:
+                self._set_deadline(HEAD_SECONDS)
+        elif self._body_is_unwanted:
+            self._drop(len(data))
+
+    def on_message_begin(self) -> None:
+        self._head_is_open = True
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._head_is_open = False
+        self._head_bytes = self._dropped_bytes = 0
+        self._clear_deadline()
+        super().on_headers_complete()
+        if self.cycle is not None and not self.cycle.keep_alive:
+            self.cycle.transport = _LingeringTransport(self)  # type: ignore[assignment]  # all that a cycle uses
+
+    def on_message_complete(self) -> None:
+        self._head_is_open = True
+        self._clear_deadline()
+        super().on_message_complete()
+        if self._is_lingering:
+            self.transport.close()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if not self._head_is_open and self._body_is_unwanted:
+            self._set_deadline(DROP_SECONDS)
+
+    def send_400_response(self, msg: str) -> None:
+        self.transport.write(_raw_answer(Problem(status=HTTPStatus.BAD_REQUEST, detail="this is no valid HTTP")))
+        self.transport.close()
+
+    def close_after_answer(self) -> None:
+        """Closes the connection, but swallows what still comes of an unwanted body first."""
+        if self._body_is_unwanted:
+            self._is_lingering = True
+            self.transport.write_eof()
+        else:
+            self.transport.close()
+
+    @property
+    def _body_is_unwanted(self) -> bool:
+        return self.cycle is not None and self.cycle.response_complete and self.cycle.more_body
+
+    def _refuse_head(self) -> None:
+        self._is_refused = True
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.write(_raw_answer(HEADERS_TOO_LARGE))
+            self.transport.write_eof()
+        self._clear_deadline()
+        self._set_deadline(DROP_SECONDS)
+
+    def _drop(self, size: int) -> None:
+        self._dropped_bytes += size
+        if self._dropped_bytes > MAX_DROPPED_BYTES:
+            self.transport.close()
+
+    def _set_deadline(self, seconds: float) -> None:
+        self._deadline = self.loop.call_later(seconds, self.transport.close)
+
+    def _clear_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+
+class _LingeringTransport:
+    """What a cycle writes to when the connection ends with its answer."""
+
+    def __init__(self, protocol: LimitedHttpProtocol) -> None:
+        self._protocol = protocol
+        self.write = protocol.transport.write
+        self.is_closing = protocol.transport.is_closing
+
+    def close(self) -> None:
+        self._protocol.close_after_answer()
+
+
+def _raw_answer(problem: Problem) -> bytes:
+    """An answer for a request that no application sees."""
+    request_id = request_id_of((), SystemClock())
+    body = problem.body(request_id)
+    headers = (
+        (b"content-type", CONTENT_TYPE),
+        (b"content-length", str(len(body)).encode()),
+        (b"connection", b"close"),
+        (REQUEST_ID, request_id.encode()),
+        *SECURITY_HEADERS,
+    )
+    head = b"".join(b"%s: %s\r\n" % header for header in headers)
+    return b"HTTP/1.1 %d %s\r\n%s\r\n%s" % (problem.status, problem.status.phrase.encode(), head, body)

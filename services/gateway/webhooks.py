@@ -1,0 +1,208 @@
+"""POST /api/webhooks/{provider}: reads a provider's request, has it accepted, answers as the provider expects.
+
+The hot path: plain ASGI, ahead of Starlette, with as few objects per request as there can be.
+"""
+
+import re
+import time
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from services.gateway.batching import Batcher, Outcome, ReceivedWebhook
+from services.gateway.body import (
+    BodyTimeoutError,
+    BodyTooLargeError,
+    ClientGoneError,
+    Message,
+    Receive,
+    read_body,
+)
+from services.gateway.headers import (
+    REQUEST_ID,
+    SECURITY_HEADERS,
+    SourceAddress,
+    declared_length,
+    request_id_of,
+    too_large,
+)
+from services.gateway.metrics import GatewayMetrics
+from services.gateway.problems import CONTENT_TYPE, HEADERS_TOO_LARGE, TOO_LARGE, TOO_SLOW, Problem, unavailable
+from tenrusl.api.common.v1.common_pb2 import ErrorReason
+from tenrusl.api.ingress.v1.ingress_pb2 import WebhookDisposition as Disposition
+from tenrusl.clock import Clock
+from tenrusl.errors import OverloadedError, Reason
+from tenrusl.providers.types import Outcome as ReplyTo
+from tenrusl.providers.types import Reply
+
+Scope = MutableMapping[str, Any]
+Send = Callable[[Message], Awaitable[None]]
+
+PATH_PREFIXES = ("/api/webhooks/", "/api/v1/webhooks/")
+ROUTE = "webhooks"
+
+# GET is passed on because some providers verify an address with it; ingress knows who uses what.
+_METHODS = frozenset({"GET", "POST"})
+_PROVIDER = re.compile(r"[a-z0-9_]{1,64}")
+_ACCEPTED = {
+    Disposition.WEBHOOK_DISPOSITION_ACCEPTED: ReplyTo.ACCEPTED,
+    Disposition.WEBHOOK_DISPOSITION_DUPLICATE: ReplyTo.DUPLICATE,
+}
+
+NOT_FOUND = Problem(status=HTTPStatus.NOT_FOUND, detail="no such provider", reason=Reason.PROVIDER_UNKNOWN)
+# The same bytes whatever the cause: a forger learns nothing from it. So no reason, and no request id either.
+REJECTED_BODY = Problem(status=HTTPStatus.UNAUTHORIZED, detail="the webhook is not authentic").body()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderAnswers:
+    """What the gateway knows about a provider: the answers that it expects, and its methods for `Allow`."""
+
+    replies: Mapping[ReplyTo, Reply]
+    methods: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    status: int
+    body: bytes
+    headers: tuple[tuple[bytes, bytes], ...]
+
+
+class WebhookEndpoint:
+    """An ASGI application for one path prefix and a provider's name."""
+
+    def __init__(
+        self,
+        *,
+        batcher: Batcher,
+        providers: Mapping[str, ProviderAnswers],
+        source_address: SourceAddress,
+        metrics: GatewayMetrics,
+        clock: Clock,
+        max_body_bytes: int,
+        body_timeout_seconds: float,
+    ) -> None:
+        self._batcher = batcher
+        self._source_address = source_address
+        self._metrics = metrics
+        self._clock = clock
+        self._max_body_bytes = max_body_bytes
+        self._body_timeout_seconds = body_timeout_seconds
+        self._allow = {name: ", ".join(sorted(answers.methods)) for name, answers in providers.items()}
+        self._replies = {
+            (name, disposition): _prepared(answers.replies[to])
+            for name, answers in providers.items()
+            for disposition, to in _ACCEPTED.items()
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send, provider: str) -> None:
+        """Answers one request. `provider` is the rest of the path, unchecked."""
+        started = time.perf_counter()
+        request_id = request_id_of(scope["headers"], self._clock)
+        try:
+            answer = await self._answer(scope, receive, provider, request_id)
+        except ClientGoneError:
+            self._metrics.body_refused("client_gone")
+            return
+        await send(
+            {
+                "type": "http.response.start",
+                "status": answer.status,
+                "headers": (*answer.headers, (REQUEST_ID, request_id.encode())),
+            }
+        )
+        await send({"type": "http.response.body", "body": answer.body})
+        self._metrics.answered(ROUTE, answer.status, time.perf_counter() - started)
+
+    async def _answer(self, scope: Scope, receive: Receive, provider: str, request_id: str) -> _Answer:
+        method, headers = scope["method"], scope["headers"]
+        if not _PROVIDER.fullmatch(provider):
+            return _problem(NOT_FOUND, request_id)
+        if method not in _METHODS:
+            return self._method_not_allowed(provider, request_id)
+        if too_large(headers):
+            return _problem(HEADERS_TOO_LARGE, request_id)
+        try:
+            body = await read_body(
+                receive,
+                declared_length(headers),
+                max_bytes=self._max_body_bytes,
+                timeout_seconds=self._body_timeout_seconds,
+            )
+        except BodyTooLargeError:
+            self._metrics.body_refused("too_large")
+            return _problem(TOO_LARGE, request_id)
+        except BodyTimeoutError:
+            self._metrics.body_refused("too_slow")
+            return _problem(TOO_SLOW, request_id)
+        webhook = ReceivedWebhook(
+            provider=provider,
+            method=method,
+            path=scope["raw_path"].decode("latin-1"),
+            query=scope["query_string"].decode("latin-1"),
+            headers=headers,
+            body=body,
+            source_ip=self._source_address.find(scope["client"][0] if scope["client"] else "", headers),
+            request_id=request_id,
+        )
+        try:
+            outcome = await self._batcher.submit(webhook)
+        except OverloadedError:
+            return _problem(unavailable("too many webhooks are waiting", Reason.OVERLOADED), request_id)
+        return self._answer_to(outcome, provider, request_id)
+
+    def _answer_to(self, outcome: Outcome | None, provider: str, request_id: str) -> _Answer:
+        if outcome is None:
+            return _problem(unavailable("the webhook could not be stored", Reason.SERVICE_UNAVAILABLE), request_id)
+        if reply := self._replies.get((provider, outcome.disposition)):
+            return reply
+        match outcome.disposition:
+            case Disposition.WEBHOOK_DISPOSITION_REJECTED:
+                return _REJECTED
+            case Disposition.WEBHOOK_DISPOSITION_UNKNOWN_PROVIDER:
+                return _problem(NOT_FOUND, request_id)
+            case Disposition.WEBHOOK_DISPOSITION_METHOD_NOT_ALLOWED:
+                return self._method_not_allowed(provider, request_id)
+            case Disposition.WEBHOOK_DISPOSITION_UNSUPPORTED_MEDIA_TYPE:
+                status, detail = HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "the content type is not the provider's"
+            case Disposition.WEBHOOK_DISPOSITION_MALFORMED:
+                status, detail = HTTPStatus.BAD_REQUEST, "the webhook cannot be read"
+            case _:  # not stored; or a disposition newer than this gateway: the provider sends it again
+                return _problem(unavailable("the webhook could not be stored", _reason(outcome)), request_id)
+        return _problem(Problem(status=status, detail=detail, reason=_reason(outcome)), request_id)
+
+    def _method_not_allowed(self, provider: str, request_id: str) -> _Answer:
+        return _problem(
+            Problem(
+                status=HTTPStatus.METHOD_NOT_ALLOWED,
+                detail="the provider does not use this method",
+                reason=Reason.METHOD_NOT_ALLOWED,
+                headers=((b"allow", self._allow.get(provider, "POST").encode()),),
+            ),
+            request_id,
+        )
+
+
+def _reason(outcome: Outcome) -> Reason | None:
+    name = ErrorReason.Name(outcome.reason).removeprefix("ERROR_REASON_")
+    return Reason(name) if name in Reason.__members__ else None
+
+
+def _prepared(reply: Reply) -> _Answer:
+    content_type = ((b"content-type", reply.content_type.encode()),) if reply.content_type else ()
+    return _finished(reply.status, reply.body, content_type)
+
+
+def _problem(problem: Problem, request_id: str) -> _Answer:
+    return _finished(problem.status, problem.body(request_id), ((b"content-type", CONTENT_TYPE), *problem.headers))
+
+
+def _finished(status: int, body: bytes, headers: tuple[tuple[bytes, bytes], ...]) -> _Answer:
+    # 204 has no body and says nothing about its length (RFC 9110, section 8.6).
+    length = () if status == HTTPStatus.NO_CONTENT else ((b"content-length", str(len(body)).encode()),)
+    return _Answer(int(status), body, (*headers, *length, *SECURITY_HEADERS))
+
+
+_REJECTED = _finished(HTTPStatus.UNAUTHORIZED, REJECTED_BODY, ((b"content-type", CONTENT_TYPE),))
