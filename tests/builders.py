@@ -6,10 +6,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tenrusl.ids import uuid7
-from tenrusl.store.engine import autocommit
+from tenrusl.store.engine import Engine, autocommit
 from tenrusl.store.events import NewEvent
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -59,7 +58,7 @@ def new_event(**changes: Any) -> NewEvent:
     return NewEvent(**(values | changes))
 
 
-async def rows(engine: AsyncEngine, sql: str, **parameters: object) -> list[tuple[Any, ...]]:
+async def rows(engine: Engine, sql: str, **parameters: object) -> list[tuple[Any, ...]]:
     """What a query finds."""
     async with autocommit(engine) as connection:
         return [tuple(row) for row in await connection.execute(text(sql), parameters)]

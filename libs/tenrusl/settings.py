@@ -168,7 +168,7 @@ class Settings:
     db_database: str = setting("DB_DATABASE", str, "name of the database", "tenrusl")
     db_username: str = setting("DB_USERNAME", str, "role", "tenrusl")
     db_password: Secret = setting("DB_PASSWORD", Secret, "the role's password", Secret(""))
-    db_pool_size: int = setting("TENRUSL_DB_POOL_SIZE", _integer(1, 200), "connections a process keeps", 4)
+    db_pool_size: int = setting("TENRUSL_DB_POOL_SIZE", _integer(1, 200), "connections in each of a process's two pools", 4)
 
     redis_url: Secret = setting("REDIS_URL", Secret, "redis://…; instead of the REDIS_* parts", Secret(""))
     redis_host: str = setting("REDIS_HOST", str, "host of Redis", "")

@@ -3,11 +3,48 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from tenrusl.providers import midtrans, mock, stripe, xendit
+from tenrusl.providers import (
+    airwallex,
+    amazon_bwp,
+    dana,
+    doku,
+    lemonsqueezy,
+    midtrans,
+    mock,
+    oy,
+    paddle,
+    payoneer,
+    paypal,
+    skrill,
+    standardwebhooks,
+    stripe,
+    tripay,
+    xendit,
+)
 from tenrusl.providers.types import Provider
 
 PROVIDERS: Mapping[str, Provider] = MappingProxyType(
-    {provider.name: provider for provider in (mock.PROVIDER, stripe.PROVIDER, xendit.PROVIDER, midtrans.PROVIDER)}
+    {
+        module.PROVIDER.name: module.PROVIDER
+        for module in (
+            mock,
+            airwallex,
+            amazon_bwp,
+            dana,
+            doku,
+            lemonsqueezy,
+            midtrans,
+            oy,
+            paddle,
+            payoneer,
+            paypal,
+            skrill,
+            standardwebhooks,
+            stripe,
+            tripay,
+            xendit,
+        )
+    }
 )
 
 __all__ = ["PROVIDERS"]

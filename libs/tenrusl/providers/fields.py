@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
@@ -15,6 +16,9 @@ MAX_REFERENCE = 255
 MAX_EVENT_TYPE = 128
 MAX_WORD = 64  # a status, a code, a currency, a time
 
+_DIGITS = re.compile(r"[0-9]{1,16}", re.ASCII)
+_DAY_FIRST = re.compile(r"([0-9]{2})[/-]([0-9]{2})[/-]([0-9]{4})[T ](.+)", re.ASCII)
+_MAX_IDENTIFIER = 2**63 - 1
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_SECOND = 4_102_444_800  # 2100-01-01: a later time is in another unit, and would win over every real event
 _LAST = _EPOCH + timedelta(seconds=_LAST_SECOND)
@@ -37,6 +41,10 @@ class Fields:
     def __contains__(self, name: str) -> bool:
         return self._values.get(name) is not None
 
+    def holds_object(self, name: str) -> bool:
+        """Whether there is an object inside of this name."""
+        return isinstance(self._values.get(name), dict)
+
     def invalid(self, name: str) -> MalformedWebhookError:
         """The error that names a field of this object."""
         return MalformedWebhookError(Reason.EVENT_FIELD_INVALID, f"{self._path}.{name}" if self._path else name)
@@ -45,6 +53,11 @@ class Fields:
         """An object inside; one without fields when it is absent."""
         values = self._values.get(name)
         return Fields({} if values is None else values, f"{self._path}.{name}" if self._path else name)
+
+    def free_object(self, name: str) -> Fields:
+        """An object whose content is the merchant's own; one without fields when it is anything else."""
+        values = self._values.get(name)
+        return Fields(values if isinstance(values, dict) else {}, f"{self._path}.{name}" if self._path else name)
 
     def objects(self, name: str) -> list[Fields]:
         """The objects of a list; none when it is absent."""
@@ -78,6 +91,30 @@ class Fields:
             if value is not None:
                 return value
         return None
+
+    def free_reference(self, *names: str) -> str | None:
+        """The first of these that is a short text or a whole number. For the merchant's own data: never refused."""
+        for name in names:
+            value = self._values.get(name)
+            if isinstance(value, int) and not isinstance(value, bool) and abs(value) <= money.MAX_MINOR:
+                return str(value)
+            if isinstance(value, str) and 0 < len(value) <= MAX_REFERENCE:
+                return value
+        return None
+
+    def identifier(self, name: str, limit: int = MAX_REFERENCE) -> str | None:
+        """An identifier that is sent as a text or as a whole number."""
+        value = self._values.get(name)
+        if isinstance(value, int) and not isinstance(value, bool) and abs(value) <= _MAX_IDENTIFIER:
+            return str(value)
+        return self.text(name, limit)
+
+    def required_identifier(self, name: str, limit: int = MAX_REFERENCE) -> str:
+        """An identifier that must be there."""
+        value = self.identifier(name, limit)
+        if value is None:
+            raise self.invalid(name)
+        return value
 
     def integer(self, name: str, *, most: int = money.MAX_MINOR) -> int | None:
         """A whole number from 0 to `most`."""
@@ -125,6 +162,15 @@ class Fields:
         except ValueError:
             raise self.invalid(name) from None
 
+    def minor_text(self, name: str, currency: str | None) -> int | None:
+        """Minor units by ISO 4217 of a text of digits ("65215"); None without amount or currency."""
+        value = self.text(name, MAX_WORD)
+        if value is None or currency is None:
+            return None
+        if not _DIGITS.fullmatch(value) or int(value) > money.MAX_MINOR:
+            raise self.invalid(name)
+        return int(value)
+
     def unix_time(self, name: str) -> datetime | None:
         """Whole Unix seconds from 1970 to 2100."""
         seconds = self.integer(name, most=_LAST_SECOND)
@@ -137,15 +183,29 @@ class Fields:
         """
         for name in names:
             value = self.text(name, MAX_WORD)
-            if value is None:
-                continue
-            try:
-                time = datetime.fromisoformat(value)
-                if time.tzinfo is None:
-                    time = time.replace(tzinfo=zone)
-                if time.tzinfo is not None and _EPOCH <= time <= _LAST:
-                    return time.astimezone(UTC)
-            except (ValueError, OverflowError):
-                pass
-            raise self.invalid(name)
+            if value is not None:
+                return self._time(name, value, zone)
         return None
+
+    def day_first_time(self, *names: str, zone: tzinfo | None = None) -> datetime | None:
+        """The same for times written 31/01/2020T01:01:01.000+0000 or 31-01-2020 01:01:01."""
+        for name in names:
+            value = self.text(name, MAX_WORD)
+            if value is not None:
+                parts = _DAY_FIRST.fullmatch(value)
+                if parts is None:
+                    raise self.invalid(name)
+                day, month, year, rest = parts.groups()
+                return self._time(name, f"{year}-{month}-{day}T{rest}", zone)
+        return None
+
+    def _time(self, name: str, text: str, zone: tzinfo | None) -> datetime:
+        try:
+            time = datetime.fromisoformat(text)
+            if time.tzinfo is None:
+                time = time.replace(tzinfo=zone)
+            if time.tzinfo is not None and _EPOCH <= time <= _LAST:
+                return time.astimezone(UTC)
+        except (ValueError, OverflowError):
+            pass
+        raise self.invalid(name)

@@ -179,4 +179,5 @@ PROVIDER = Provider(
     replies=replies(),
     payment_key=PaymentKey.MERCHANT_REF,
     body_covered=False,
+    covering=frozenset({"iris", "snap_rsa"}),
 )

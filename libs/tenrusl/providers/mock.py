@@ -7,16 +7,15 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any
 
-from tenrusl.payments import PaymentStatus
 from tenrusl.providers.fields import MAX_EVENT_ID, MAX_EVENT_TYPE, MAX_WORD, Fields
 from tenrusl.providers.replies import replies
 from tenrusl.providers.schemes import DigestScheme, Encoding, HeaderPlace, StaticTokenScheme, hmac_of
 from tenrusl.providers.types import ExtractedEvent, Provider, Reply, Webhook
+from tenrusl.providers.words import status_of_type, status_of_word
 
 MAX_FAIL_FIRST = 1000
-MAX_TAKE_MS = 60_000
+MAX_TAKE_MS = 30_000  # half of the lease under which an event is processed
 
-_STATUSES = {status.value: status for status in PaymentStatus}
 _PROVIDER_REFS = ("payment_ref", "provider_ref", "payment_id")
 _MERCHANT_REFS = ("merchant_ref", "merchant_reference", "reference", "order_id")
 
@@ -26,7 +25,7 @@ class MockDirectives:
     """How processing of a mock event goes.
 
     fail_first: attempts that fail before one succeeds, 0 to 1000. fail_always: every attempt fails.
-    take_ms: milliseconds that an attempt takes, 0 to 60000.
+    take_ms: milliseconds that an attempt takes, 0 to 30000.
     """
 
     fail_first: int = 0
@@ -53,11 +52,12 @@ def extract(webhook: Webhook) -> ExtractedEvent:
     data = body.object("data")
     directives(webhook.document)  # refused now rather than at every attempt
     currency = body.currency() or data.currency()
-    status = body.text("status", MAX_WORD) or data.text("status", MAX_WORD) or ""
+    event_type = body.first_text("type", "event_type", "event", limit=MAX_EVENT_TYPE) or "unknown"
+    word = body.text("status", MAX_WORD) or data.text("status", MAX_WORD)
     return ExtractedEvent(
         event_id=body.first_text("id", "event_id", limit=MAX_EVENT_ID) or _digest_of(webhook.body),
-        event_type=body.first_text("type", "event_type", "event", limit=MAX_EVENT_TYPE) or "unknown",
-        payment_status=_STATUSES.get(status.lower()),
+        event_type=event_type,
+        payment_status=status_of_type(event_type) if word is None else status_of_word(word),
         provider_ref=body.first_text(*_PROVIDER_REFS) or data.first_text(*_PROVIDER_REFS, "id"),
         merchant_ref=body.first_text(*_MERCHANT_REFS) or data.first_text(*_MERCHANT_REFS),
         amount_minor=_amount(body, data, currency),
@@ -102,4 +102,6 @@ PROVIDER = Provider(
         accepted=Reply(202, b'{"status":"accepted"}', "application/json"),
         duplicate=Reply(200, b'{"status":"duplicate"}', "application/json"),
     ),
+    body_covered=False,
+    covering=frozenset({"hmac"}),
 )

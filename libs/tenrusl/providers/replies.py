@@ -10,6 +10,12 @@ REJECTED = Reply(401, b'{"status":"rejected"}', _JSON)
 RECEIVED = Reply(200, b'{"received":true}', _JSON)
 
 
-def replies(*, accepted: Reply = RECEIVED, duplicate: Reply = RECEIVED) -> Mapping[Outcome, Reply]:
-    """The answers of a provider that tells a first delivery and a repeated one as given."""
-    return {Outcome.ACCEPTED: accepted, Outcome.DUPLICATE: duplicate, Outcome.REJECTED: REJECTED}
+def replies(
+    *, accepted: Reply = RECEIVED, duplicate: Reply | None = None, rejected: Reply = REJECTED
+) -> Mapping[Outcome, Reply]:
+    """The answers of a provider. duplicate: to a repeated delivery, by default that to a first one."""
+    return {
+        Outcome.ACCEPTED: accepted,
+        Outcome.DUPLICATE: accepted if duplicate is None else duplicate,
+        Outcome.REJECTED: rejected,
+    }

@@ -7,12 +7,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tenrusl.errors import Reason
 from tenrusl.payments import PaymentStatus
 from tenrusl.providers.body import MalformedWebhookError, parse_json
+from tenrusl.providers.forms import parse_form
 from tenrusl.secret import Secret
+
+if TYPE_CHECKING:
+    from tenrusl.providers.keys import KeyRequest  # which is made of this module's types
 
 
 class SignatureError(Exception):
@@ -51,6 +55,15 @@ class Headers:
             raise SignatureError(Reason.SIGNATURE_MISSING)
         return value
 
+    def items(self) -> Sequence[tuple[str, str]]:
+        """All of them, as they came."""
+        return self._items
+
+    def all(self, name: str) -> list[str]:
+        """Every value of a header that may stand several times, in the order of the lines."""
+        name = name.lower()
+        return [value for given, value in self._items if given.lower() == name]
+
     def with_values(self, values: Mapping[str, str]) -> Headers:
         """The same headers, those in `values` replaced or added. For signers."""
         names = {name.lower() for name in values}
@@ -75,6 +88,16 @@ class Webhook:
     def document(self) -> Any:
         """The body as JSON, parsed once; numbers with a fraction are Decimal. Raises MalformedWebhookError."""
         return parse_json(self.body)
+
+    @cached_property
+    def form(self) -> Mapping[str, str]:
+        """The body as a form, parsed once. Raises MalformedWebhookError."""
+        return parse_form(self.body)
+
+    @property
+    def looks_like_json(self) -> bool:
+        """Whether the body starts as a JSON object or list does. What no form can do: a brace is escaped there."""
+        return self.body.lstrip(b" \t\r\n").startswith((b"{", b"["))
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +137,15 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether a webhook is authentic. `reason` is None when it is; `version` names the secret that matched."""
+    """Whether a webhook is authentic. `reason` is None when it is; `version` names the secret that matched.
+
+    body_covered: the proof covers the whole body; if not, somebody who saw one request, or stands where it passes,
+    may have written what it says. Means nothing when the webhook is refused.
+    """
 
     reason: Reason | None
     version: str = ""
+    body_covered: bool = True
 
     @property
     def valid(self) -> bool:
@@ -191,10 +219,14 @@ class SignatureScheme(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SignedWebhook:
-    """What a signer adds: headers, and the body (changed where the signature stands inside it)."""
+    """What a signer adds: headers, and the body (changed where the signature stands inside it).
+
+    query: the query string to send, None for the one that the request had.
+    """
 
     headers: Mapping[str, str]
     body: bytes
+    query: str | None = None
 
 
 class PaymentKey(StrEnum):
@@ -208,11 +240,16 @@ class PaymentKey(StrEnum):
 class Provider:
     """A provider, declared in its own file.
 
-    schemes: tried in order, the first that applies decides; the last one applies to everything.
+    schemes: those in use are asked in order, the first that applies decides; the last one in use takes the rest.
+    switches: schemes that are in use only where a credential is configured, by name; all others always are.
     secret_field: the credential that TENRUSL_WEBHOOK_SECRET_<PROVIDER> sets.
     content_types: media types accepted, in lower case, without parameters.
     payment_key: what becomes Payment.payment_ref; the other reference is kept beside it.
-    replies: the HTTP answers that the provider expects. body_covered: the signature covers the whole body.
+    replies: the HTTP answers that the provider expects. replies_for: those where they depend on the request itself.
+    body_covered: whatever the scheme, it covers the whole body. covering: the schemes that do where not all do.
+    key_needed: the public document that a webhook cannot be verified without and that the credentials lack; the
+    caller fetches it (tenrusl.keysources) and adds it (keys.with_key) before `verify`. Never raises.
+    handshake: the reply to a verified request that is no event and is not stored; None for an event.
     """
 
     name: str
@@ -225,17 +262,41 @@ class Provider:
     content_types: frozenset[str] = frozenset({"application/json"})
     payment_key: PaymentKey = PaymentKey.PROVIDER_REF
     body_covered: bool = True
+    covering: frozenset[str] = frozenset()
+    switches: Mapping[str, str] = field(default_factory=dict)
+    replies_for: Callable[[Webhook], Mapping[Outcome, Reply]] | None = None
+    key_needed: Callable[[Webhook, Credentials], KeyRequest | None] | None = None
+    handshake: Callable[[Webhook, Credentials, float], Reply | None] | None = None
 
     def verify(self, webhook: Webhook, credentials: Credentials, now: float) -> Verdict:
         """Whether the webhook is authentic at Unix time `now`. Never raises."""
         try:
-            return Verdict(None, self.scheme_of(webhook).verify(webhook, credentials, now))
+            scheme = self.scheme_of(webhook, credentials)
+            return Verdict(None, scheme.verify(webhook, credentials, now), self.covers_body(scheme))
         except (SignatureError, MalformedWebhookError) as exc:
             return Verdict(exc.reason)
 
-    def scheme_of(self, webhook: Webhook) -> SignatureScheme:
-        """The scheme that judges this webhook."""
-        for scheme in self.schemes[:-1]:
+    def scheme_of(self, webhook: Webhook, credentials: Credentials | None = None) -> SignatureScheme:
+        """The scheme that judges this webhook. Without credentials all schemes count as in use.
+
+        Raises SignatureError(HEADER_DUPLICATED) where a repeated header leaves it open.
+        """
+        schemes = self.schemes
+        if self.switches and credentials is not None:
+            schemes = tuple(scheme for scheme in schemes if self._is_in_use(scheme, credentials)) or schemes
+        for scheme in schemes[:-1]:
             if scheme.applies(webhook):
                 return scheme
-        return self.schemes[-1]
+        return schemes[-1]
+
+    def covers_body(self, scheme: SignatureScheme) -> bool:
+        """Whether what this scheme proves covers the whole body."""
+        return self.body_covered or scheme.name in self.covering
+
+    def replies_to(self, webhook: Webhook) -> Mapping[Outcome, Reply]:
+        """The answers that the provider expects to this webhook. Never raises."""
+        return self.replies if self.replies_for is None else self.replies_for(webhook)
+
+    def _is_in_use(self, scheme: SignatureScheme, credentials: Credentials) -> bool:
+        switch = self.switches.get(scheme.name)
+        return switch is None or switch in credentials

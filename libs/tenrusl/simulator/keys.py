@@ -8,6 +8,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from tenrusl.providers.types import Credentials, Provider, SecretVersion
 from tenrusl.secret import Secret
+from tenrusl.simulator.fetched_keys import KEY_MAKERS
+from tenrusl.simulator.field_values import FIELD_VALUES
 
 _PUBLIC, _PRIVATE = "public_key_pem", "private_key_pem"
 _RSA_BITS = 2048
@@ -22,12 +24,19 @@ def simulated_credentials(
     Shared secrets come from `rng`, so a seed repeats them; RSA pairs come from the system. A field
     `…public_key_pem` has the field `…private_key_pem` beside it, which only signers read. Not for real traffic.
     """
+    maker = KEY_MAKERS.get(provider.name)
+    if maker is not None:
+        return Credentials(maker(rng, versions))
     fields: dict[str, tuple[SecretVersion, ...]] = {}
     for field in provider.credential_fields:
         if field.endswith(_PUBLIC):
             pairs = [_rsa_pair() for _ in versions]
             fields[field] = _named(versions, [public for public, _ in pairs])
             fields[field.removesuffix(_PUBLIC) + _PRIVATE] = _named(versions, [private for _, private in pairs])
+        elif maker_of_values := FIELD_VALUES.get((provider.name, field)):
+            values = [maker_of_values(rng) for _ in versions]
+            for name in values[0]:
+                fields[name] = _named(versions, [value[name] for value in values])
         else:
             fields[field] = _named(versions, ["".join(rng.choices(_ALPHABET, k=40)) for _ in versions])
     return Credentials(fields)

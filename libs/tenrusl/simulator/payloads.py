@@ -3,35 +3,28 @@
 import json
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
-from typing import Any, TypeVar
+from typing import Any
+from urllib.parse import urlencode
 
 from tenrusl.payments import PaymentStatus
 from tenrusl.providers import money, stripe
+from tenrusl.simulator.facts import PaymentFacts, event_for, major_number
+from tenrusl.simulator.payloads_airwallex import airwallex
+from tenrusl.simulator.payloads_dana import dana
+from tenrusl.simulator.payloads_doku import doku
+from tenrusl.simulator.payloads_lemonsqueezy import lemonsqueezy
+from tenrusl.simulator.payloads_oy import oy
+from tenrusl.simulator.payloads_paddle import paddle
+from tenrusl.simulator.payloads_payoneer import payoneer
+from tenrusl.simulator.payloads_paypal import paypal
+from tenrusl.simulator.payloads_skrill import skrill
+from tenrusl.simulator.payloads_standardwebhooks import standardwebhooks
+from tenrusl.simulator.payloads_tripay import tripay
 
 _S = PaymentStatus
-_T = TypeVar("_T")
 _WIB = timezone(timedelta(hours=7))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PaymentFacts:
-    """What a payload is built from.
-
-    event_id: the event's id, where the provider has one. amount_minor: of the payment, ISO 4217 minor units of
-    `currency`. refunded_minor: paid back so far, read by refunds only. extra: fields added on top (mock: directives).
-    """
-
-    status: PaymentStatus
-    event_id: str
-    payment_ref: str
-    merchant_ref: str
-    amount_minor: int
-    currency: str
-    occurred_at: datetime
-    refunded_minor: int
-    extra: Mapping[str, Any]
+_FORMS = frozenset({"payoneer", "skrill"})  # these send forms
 
 
 def build(
@@ -48,7 +41,7 @@ def build(
     refunded_minor: int | None = None,
     extra: Mapping[str, Any] | None = None,
 ) -> bytes:
-    """The unsigned JSON body that tells `status` of a payment.
+    """The unsigned body, JSON or a form, that tells `status` of a payment.
 
     event_id: by default a new one from `rng`. refunded_minor: by default all for `refunded`, half for
     `partially_refunded`. occurred_at: with time zone, to the second. Raises ValueError for a provider without a
@@ -68,17 +61,14 @@ def build(
         refunded_minor=refunded_minor if refunded_minor is not None else _refunded(status, amount_minor),
         extra=extra or {},
     )
-    return json.dumps(builder(facts) | dict(facts.extra), separators=(",", ":")).encode()
+    fields = builder(facts) | dict(facts.extra)
+    if provider_name in _FORMS:
+        return urlencode(fields).encode()
+    return json.dumps(fields, separators=(",", ":")).encode()
 
 
 def _refunded(status: PaymentStatus, amount_minor: int) -> int:
     return amount_minor if status is _S.REFUNDED else (amount_minor + 1) // 2
-
-
-def _event_for(provider: str, table: Mapping[PaymentStatus, _T], status: PaymentStatus) -> _T:
-    if status not in table:
-        raise ValueError(f"{provider} has no event for {status.value}")
-    return table[status]
 
 
 def _mock(facts: PaymentFacts) -> dict[str, Any]:
@@ -112,7 +102,7 @@ _STRIPE: dict[PaymentStatus, tuple[str, str, dict[str, Any]]] = {
 
 
 def _stripe(facts: PaymentFacts) -> dict[str, Any]:
-    event_type, kind, state = _event_for("stripe", _STRIPE, facts.status)
+    event_type, kind, state = event_for("stripe", _STRIPE, facts.status)
     tail = facts.event_id.removeprefix("evt_")
     amount = _stripe_units(facts.amount_minor, facts.currency)
     subject: dict[str, Any] = {
@@ -184,7 +174,7 @@ def _xendit(facts: PaymentFacts) -> dict[str, Any]:
             "user_id": "6279ce4495d10c9afc3171b8",
             "status": _XENDIT_INVOICE[facts.status],
             "is_high": False,
-            "amount": _number(facts.amount_minor, facts.currency),
+            "amount": major_number(facts.amount_minor, facts.currency),
             "currency": facts.currency,
             "payment_method": "BANK_TRANSFER",
             "payment_channel": "MANDIRI",
@@ -196,15 +186,15 @@ def _xendit(facts: PaymentFacts) -> dict[str, Any]:
         data: dict[str, Any] = {
             "id": f"rfd-{facts.event_id.removeprefix('evt_')}",
             "invoice_id": facts.payment_ref,
-            "amount": _number(facts.refunded_minor, facts.currency),
+            "amount": major_number(facts.refunded_minor, facts.currency),
             "reason": "REQUESTED_BY_CUSTOMER",
         }
     else:
-        event, word = _event_for("xendit", _XENDIT_PAYMENT, facts.status)
+        event, word = event_for("xendit", _XENDIT_PAYMENT, facts.status)
         data = {
             "payment_id": facts.payment_ref,
             "reference_id": facts.merchant_ref,
-            "request_amount": _number(facts.amount_minor, facts.currency),
+            "request_amount": major_number(facts.amount_minor, facts.currency),
             "channel_code": "CARDS",
         }
     data |= {"status": word, "currency": facts.currency, "created": time, "updated": time}
@@ -228,7 +218,7 @@ _MIDTRANS = {
 
 def _midtrans(facts: PaymentFacts) -> dict[str, Any]:
     """`payment_ref` is the transaction_id, `merchant_ref` the order_id. The signer adds signature_key."""
-    word, code = _event_for("midtrans", _MIDTRANS, facts.status)
+    word, code = event_for("midtrans", _MIDTRANS, facts.status)
     time = facts.occurred_at.astimezone(_WIB).strftime("%Y-%m-%d %H:%M:%S")
     body = {
         "transaction_time": time,
@@ -250,15 +240,20 @@ def _midtrans(facts: PaymentFacts) -> dict[str, Any]:
     return body
 
 
-def _number(amount_minor: int, currency: str) -> int | float:
-    """A JSON number in major units, whole where it can be. A float only to be printed: 2 digits always survive."""
-    whole, rest = divmod(amount_minor, 10 ** money.exponent(currency))
-    return whole if rest == 0 else float(money.major_text(amount_minor, currency))
-
-
 BUILDERS: Mapping[str, Callable[[PaymentFacts], dict[str, Any]]] = {
     "mock": _mock,
     "stripe": _stripe,
     "xendit": _xendit,
     "midtrans": _midtrans,
+    "paypal": paypal,
+    "dana": dana,
+    "doku": doku,
+    "airwallex": airwallex,
+    "lemonsqueezy": lemonsqueezy,
+    "oy": oy,
+    "paddle": paddle,
+    "payoneer": payoneer,
+    "skrill": skrill,
+    "standardwebhooks": standardwebhooks,
+    "tripay": tripay,
 }

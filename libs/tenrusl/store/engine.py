@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
@@ -10,8 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from tenrusl.errors import Reason, UnavailableError
 
-# The names by which other packages pass these on; SQL itself stays in tenrusl.store.
-Engine = AsyncEngine
+# The name by which other packages pass it on; SQL itself stays in tenrusl.store.
 Connection = AsyncConnection
 
 CONNECT_TIMEOUT_SECONDS = 3
@@ -23,23 +23,42 @@ LOCK_TIMEOUT_MS = 4_000
 TCP_USER_TIMEOUT_MS = 10_000
 
 
-def build_engine(database_url: str, *, service: str, pool_size: int) -> AsyncEngine:
-    """An engine with at most `pool_size` connections, kept open. Connects when first used.
+class Engine:
+    """The way to PostgreSQL: two pools, one whose connections commit each statement by themselves.
+
+    Switching a connection to and fro would cost more than many a statement. Connects when first used.
+    """
+
+    def __init__(self, *, autocommitting: AsyncEngine, transactional: AsyncEngine) -> None:
+        self.autocommitting = autocommitting
+        self.transactional = transactional
+
+    async def dispose(self) -> None:
+        """Closes all connections."""
+        await self.autocommitting.dispose()
+        await self.transactional.dispose()
+
+
+def build_engine(database_url: str, *, service: str, pool_size: int) -> Engine:
+    """An engine with at most `pool_size` connections in each of its two pools, kept open.
 
     database_url: postgresql+psycopg://… No connection is tested before use: that would be a round trip for
-    each batch. A lost connection fails one call with UnavailableError and empties the pool.
+    each batch. A lost connection fails one call with UnavailableError and empties its pool.
     """
-    return create_async_engine(
-        database_url,
-        pool_size=pool_size,
-        max_overflow=0,
-        pool_timeout=POOL_TIMEOUT_SECONDS,
-        connect_args={
+    options: dict[str, Any] = {
+        "pool_size": pool_size,
+        "max_overflow": 0,
+        "pool_timeout": POOL_TIMEOUT_SECONDS,
+        "connect_args": {
             "application_name": f"tenrusl-{service}",
             "connect_timeout": CONNECT_TIMEOUT_SECONDS,
             "tcp_user_timeout": TCP_USER_TIMEOUT_MS,
             "options": f"-c statement_timeout={STATEMENT_TIMEOUT_MS} -c lock_timeout={LOCK_TIMEOUT_MS} -c timezone=UTC",
         },
+    }
+    return Engine(
+        autocommitting=create_async_engine(database_url, isolation_level="AUTOCOMMIT", **options),
+        transactional=create_async_engine(database_url, **options),
     )
 
 
@@ -48,17 +67,16 @@ class ContentionError(UnavailableError):
 
 
 @asynccontextmanager
-async def autocommit(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+async def autocommit(engine: Engine) -> AsyncIterator[AsyncConnection]:
     """A connection on which each statement is its own transaction. Raises UnavailableError."""
-    with_autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
-    async with database_errors(), with_autocommit.connect() as connection:
+    async with database_errors(), engine.autocommitting.connect() as connection:
         yield connection
 
 
 @asynccontextmanager
-async def transaction(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+async def transaction(engine: Engine) -> AsyncIterator[AsyncConnection]:
     """A connection in a transaction, committed at the end. Raises UnavailableError."""
-    async with database_errors(), engine.begin() as connection:
+    async with database_errors(), engine.transactional.begin() as connection:
         yield connection
 
 
@@ -77,7 +95,7 @@ async def database_errors() -> AsyncIterator[None]:
         raise UnavailableError(Reason.DATABASE_UNAVAILABLE, "no connection to the database is free") from exc
 
 
-async def is_ready(engine: AsyncEngine) -> bool:
+async def is_ready(engine: Engine) -> bool:
     """Whether the database answers and has been migrated."""
     try:
         async with autocommit(engine) as connection:

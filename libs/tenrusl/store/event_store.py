@@ -6,9 +6,8 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy.exc import DBAPIError, IntegrityError
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from tenrusl.store.engine import autocommit, sqlstate
+from tenrusl.store.engine import Engine, autocommit, sqlstate
 from tenrusl.store.events import NewEvent, bump_deliveries, insert_events
 from tenrusl.store.partitions import add_partitions
 
@@ -35,7 +34,7 @@ class StoreResult:
 class EventStore:
     """Stores events. partition_days: payload partitions made ahead, today included."""
 
-    def __init__(self, engine: AsyncEngine, *, partition_days: int) -> None:
+    def __init__(self, engine: Engine, *, partition_days: int) -> None:
         self._engine = engine
         self._partition_days = partition_days
 

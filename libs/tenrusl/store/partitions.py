@@ -7,15 +7,14 @@ not possible beside one (PostgreSQL manual, ALTER TABLE).
 from datetime import date, timedelta
 
 from sqlalchemy import Connection, text
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from tenrusl.store.engine import transaction
+from tenrusl.store.engine import Engine, transaction
 
 # Held while partitions are made; the number is this project's own, chosen at random.
 _ADVISORY_LOCK = 5_120_774_368
 
 
-async def add_partitions(engine: AsyncEngine, first_day: date, days: int) -> int:
+async def add_partitions(engine: Engine, first_day: date, days: int) -> int:
     """Makes the partitions that are missing for `days` days from `first_day` on; returns how many."""
     async with transaction(engine) as connection:
         return await connection.run_sync(add_partitions_sync, first_day, days)

@@ -10,7 +10,6 @@ from uuid import UUID
 
 import pytest
 from prometheus_client import CollectorRegistry
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.ingress.accept import Acceptor, Outcome
 from services.ingress.judge import Delivery, Disposition, Judge
@@ -21,7 +20,7 @@ from tenrusl.local.postgres import EmbeddedPostgres
 from tenrusl.providers import PROVIDERS
 from tenrusl.providers.types import Credentials, Headers, SecretVersion, Webhook
 from tenrusl.secret import Secret
-from tenrusl.store.engine import build_engine
+from tenrusl.store.engine import Engine, build_engine, transaction
 from tenrusl.store.event_store import EventStore
 from tests.builders import START, FixedClock, rows
 from tests.conftest import OWN_DATABASE
@@ -33,7 +32,7 @@ CIPHER = PayloadCipher(bytes(32))
 class Receiver:
     """An acceptor, what it handed off, and what it counted."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: Engine) -> None:
         self.handed_off: list[UUID] = []
         self.registry = CollectorRegistry()
         self.acceptor = Acceptor(
@@ -58,7 +57,7 @@ class Receiver:
 
 
 @pytest.fixture
-def receiver(engine: AsyncEngine) -> Receiver:
+def receiver(engine: Engine) -> Receiver:
     return Receiver(engine)
 
 
@@ -74,7 +73,7 @@ def dispositions(outcomes: Sequence[Outcome]) -> list[Disposition]:
     return [outcome.disposition for outcome in outcomes]
 
 
-async def test_each_webhook_has_its_own_outcome_in_order(engine: AsyncEngine, receiver: Receiver) -> None:
+async def test_each_webhook_has_its_own_outcome_in_order(engine: Engine, receiver: Receiver) -> None:
     outcomes = await receiver.accept(
         delivery({"id": "b"}),
         delivery({"id": "x"}, sign=False),
@@ -105,8 +104,8 @@ async def test_a_second_delivery_is_a_duplicate_and_not_handed_off(receiver: Rec
     assert receiver.handed_off == [first[0].event_id]
 
 
-async def test_a_webhook_that_the_database_refuses_harms_no_other(engine: AsyncEngine, receiver: Receiver) -> None:
-    async with engine.begin() as connection:
+async def test_a_webhook_that_the_database_refuses_harms_no_other(engine: Engine, receiver: Receiver) -> None:
+    async with transaction(engine) as connection:
         await connection.exec_driver_sql("ALTER TABLE webhook_events ADD CHECK (event_id <> 'bad')")
     outcomes = await receiver.accept(delivery({"id": "a"}), delivery({"id": "bad"}), delivery({"id": "c"}))
     assert outcomes[1] == Outcome(Disposition.NOT_STORED, Reason.STORE_REFUSED)
@@ -127,7 +126,7 @@ async def test_a_defect_in_one_judgement_harms_no_other(receiver: Receiver, monk
     assert dispositions(outcomes) == [Disposition.NOT_STORED, Disposition.ACCEPTED]
 
 
-async def test_batches_of_many_gateways_at_once(engine: AsyncEngine, receiver: Receiver) -> None:
+async def test_batches_of_many_gateways_at_once(engine: Engine, receiver: Receiver) -> None:
     batches = [[delivery({"id": f"e{n % 25}"}) for n in range(start, start + 20)] for start in range(0, 100, 10)]
     answers = await asyncio.gather(*(receiver.accept(*batch) for batch in batches))
     accepted = [one for answer in answers for one in answer if one.disposition is Disposition.ACCEPTED]

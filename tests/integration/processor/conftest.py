@@ -8,13 +8,13 @@ from uuid import UUID
 
 import pytest
 from prometheus_client import CollectorRegistry
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.processor.directives import Directives
 from services.processor.metrics import ProcessorMetrics
 from services.processor.process import Processor
 from tenrusl.backoff import RetryPolicy
 from tenrusl.crypto import PayloadCipher
+from tenrusl.store.engine import Engine
 from tenrusl.store.event_store import EventStore
 from tenrusl.store.events import NewEvent
 from tests.builders import START, FixedClock, new_event
@@ -30,7 +30,7 @@ def clock() -> FixedClock:
 
 
 @pytest.fixture
-def make_processor(engine: AsyncEngine, clock: FixedClock) -> MakeProcessor:
+def make_processor(engine: Engine, clock: FixedClock) -> MakeProcessor:
     """A processor on the test's database; keyword arguments change the policy or the treatment of payments."""
 
     def make(*, create_unknown: bool = True, max_batches: int = 8, **policy: object) -> Processor:
@@ -50,7 +50,7 @@ def make_processor(engine: AsyncEngine, clock: FixedClock) -> MakeProcessor:
 
 
 @pytest.fixture
-def put(engine: AsyncEngine) -> Put:
+def put(engine: Engine) -> Put:
     """Stores events as ingress does; returns their ids in the order given."""
     store = EventStore(engine, partition_days=2)
 

@@ -5,11 +5,10 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.processor.process import Processor, Result, ResultStatus
 from tenrusl.errors import OverloadedError
-from tenrusl.store.engine import transaction
+from tenrusl.store.engine import Engine, transaction
 from tests.builders import START, FixedClock, new_event, rows
 from tests.integration.processor.conftest import MakeProcessor, Put, mock_event
 
@@ -17,11 +16,11 @@ EVENTS = "SELECT status, attempts, failure_code, next_retry_at FROM webhook_even
 PAYMENT = "SELECT status FROM payments WHERE payment_ref = :ref"
 
 
-async def event(engine: AsyncEngine, event_id: UUID) -> tuple[object, ...]:
+async def event(engine: Engine, event_id: UUID) -> tuple[object, ...]:
     return (await rows(engine, EVENTS, id=event_id))[0]
 
 
-async def payment(engine: AsyncEngine, ref: str) -> str | None:
+async def payment(engine: Engine, ref: str) -> str | None:
     found = await rows(engine, PAYMENT, ref=ref)
     return found[0][0] if found else None
 
@@ -35,7 +34,7 @@ def processor(make_processor: MakeProcessor) -> Processor:
     return make_processor()
 
 
-async def test_an_event_changes_its_payment_once(engine: AsyncEngine, processor: Processor, put: Put) -> None:
+async def test_an_event_changes_its_payment_once(engine: Engine, processor: Processor, put: Put) -> None:
     ids = await put(new_event(payment_ref="pi_1"))
     assert statuses(await processor.process(ids)) == [ResultStatus.PROCESSED]
     assert statuses(await processor.process(ids)) == [ResultStatus.SKIPPED]
@@ -52,7 +51,7 @@ async def test_an_id_that_is_unknown_is_skipped(processor: Processor) -> None:
     assert await processor.process([unknown]) == {unknown: Result(ResultStatus.SKIPPED)}
 
 
-async def test_a_late_pending_is_stale(engine: AsyncEngine, processor: Processor, put: Put) -> None:
+async def test_a_late_pending_is_stale(engine: Engine, processor: Processor, put: Put) -> None:
     await processor.process(await put(new_event(payment_ref="pi_1", occurred_at=START)))
     late = await put(new_event(payment_ref="pi_1", payment_status="pending", occurred_at=START - timedelta(minutes=5)))
     assert statuses(await processor.process(late)) == [ResultStatus.PROCESSED]
@@ -63,9 +62,7 @@ async def test_a_late_pending_is_stale(engine: AsyncEngine, processor: Processor
     ) == [("succeeded", "succeeded", "stale")]  # fmt: skip
 
 
-async def test_a_late_event_that_changes_the_outcome_is_applied(
-    engine: AsyncEngine, processor: Processor, put: Put
-) -> None:
+async def test_a_late_event_that_changes_the_outcome_is_applied(engine: Engine, processor: Processor, put: Put) -> None:
     # refunded, then a dispute that was won; the dispute itself arrives last, with a time in between
     moments = [START + timedelta(minutes=minute) for minute in range(3)]
     await processor.process(await put(new_event(payment_ref="pi_1", occurred_at=moments[0])))
@@ -75,7 +72,7 @@ async def test_a_late_event_that_changes_the_outcome_is_applied(
     assert await payment(engine, "pi_1") == "refunded"
 
 
-async def test_events_of_one_payment_in_one_batch(engine: AsyncEngine, processor: Processor, put: Put) -> None:
+async def test_events_of_one_payment_in_one_batch(engine: Engine, processor: Processor, put: Put) -> None:
     states = ["succeeded", "pending", "refunded", "authorized"]
     order = {"pending": 0, "authorized": 1, "succeeded": 2, "refunded": 3}
     ids = await put(
@@ -88,14 +85,14 @@ async def test_events_of_one_payment_in_one_batch(engine: AsyncEngine, processor
     assert await payment(engine, "pi_1") == "refunded"
 
 
-async def test_an_event_without_status_has_no_effect(engine: AsyncEngine, processor: Processor, put: Put) -> None:
+async def test_an_event_without_status_has_no_effect(engine: Engine, processor: Processor, put: Put) -> None:
     ids = await put(new_event(payment_status=None), new_event(payment_ref=None))
     assert set(statuses(await processor.process(ids))) == {ResultStatus.PROCESSED}
     assert await rows(engine, "SELECT count(*) FROM payments") == [(0,)]
 
 
 async def test_an_unknown_payment_is_retried_where_so_set(
-    engine: AsyncEngine, make_processor: MakeProcessor, put: Put, clock: FixedClock
+    engine: Engine, make_processor: MakeProcessor, put: Put, clock: FixedClock
 ) -> None:
     processor = make_processor(create_unknown=False)
     ids = await put(new_event(payment_ref="pi_1"), new_event(payment_status=None))
@@ -124,7 +121,7 @@ async def test_a_failed_event_is_claimed_when_due_or_forced(
 
 
 async def test_the_last_failure_makes_a_dead_letter_that_force_revives(
-    engine: AsyncEngine, make_processor: MakeProcessor, put: Put, clock: FixedClock
+    engine: Engine, make_processor: MakeProcessor, put: Put, clock: FixedClock
 ) -> None:
     processor = make_processor(max_attempts=2)
     ids = await put(mock_event({"directives": {"fail_first": 2}}, payment_ref="m_1"))
@@ -147,7 +144,7 @@ async def test_a_failing_event_leaves_its_neighbours_applied(processor: Processo
     ]
 
 
-async def test_a_poison_event_is_found_among_others(engine: AsyncEngine, processor: Processor, put: Put) -> None:
+async def test_a_poison_event_is_found_among_others(engine: Engine, processor: Processor, put: Put) -> None:
     ids = await put(new_event(), new_event(payment_ref="pi_poison"), new_event())
     # What no code foresees: the database refuses this one payment.
     async with transaction(engine) as connection:
@@ -158,7 +155,7 @@ async def test_a_poison_event_is_found_among_others(engine: AsyncEngine, process
 
 
 async def test_a_vanished_holder_leaves_the_event_to_others(
-    engine: AsyncEngine, processor: Processor, put: Put, clock: FixedClock
+    engine: Engine, processor: Processor, put: Put, clock: FixedClock
 ) -> None:
     ids = await put(new_event(payment_ref="pi_1"))
     lease_end = START + timedelta(seconds=60)
@@ -175,7 +172,7 @@ async def test_a_vanished_holder_leaves_the_event_to_others(
 
 
 async def test_holders_that_vanish_each_time_make_a_dead_letter(
-    engine: AsyncEngine, make_processor: MakeProcessor, put: Put, clock: FixedClock
+    engine: Engine, make_processor: MakeProcessor, put: Put, clock: FixedClock
 ) -> None:
     ids = await put(new_event())
     await rows(
@@ -187,16 +184,14 @@ async def test_holders_that_vanish_each_time_make_a_dead_letter(
     assert results == {ids[0]: Result(ResultStatus.DEAD_LETTER, "lease_ended")}
 
 
-async def test_a_slow_event_holds_up_nobody_and_is_applied_once(
-    engine: AsyncEngine, processor: Processor, put: Put
-) -> None:
+async def test_a_slow_event_holds_up_nobody_and_is_applied_once(engine: Engine, processor: Processor, put: Put) -> None:
     ids = await put(mock_event({"directives": {"take_ms": 50}}, payment_ref="m_1"), new_event())
     assert set(statuses(await processor.process(ids))) == {ResultStatus.PROCESSED}
     assert await rows(engine, "SELECT count(*) FROM payment_transitions") == [(2,)]
 
 
 async def test_whoever_lost_the_claim_changes_nothing(
-    engine: AsyncEngine, processor: Processor, put: Put, clock: FixedClock
+    engine: Engine, processor: Processor, put: Put, clock: FixedClock
 ) -> None:
     ids = await put(mock_event({"directives": {"take_ms": 300}}, payment_ref="m_1"), new_event())
     slow = asyncio.create_task(processor.process(ids))
@@ -211,7 +206,7 @@ async def test_whoever_lost_the_claim_changes_nothing(
 
 
 async def test_processors_at_once_apply_each_event_once(
-    engine: AsyncEngine, make_processor: MakeProcessor, put: Put
+    engine: Engine, make_processor: MakeProcessor, put: Put
 ) -> None:
     events = [
         new_event(payment_ref=f"pi_{number % 7}", payment_status=status, occurred_at=START + timedelta(seconds=number))
@@ -227,7 +222,7 @@ async def test_processors_at_once_apply_each_event_once(
 
 
 async def test_batches_that_bring_the_same_new_payments_do_not_collide(
-    engine: AsyncEngine, make_processor: MakeProcessor, put: Put
+    engine: Engine, make_processor: MakeProcessor, put: Put
 ) -> None:
     batches = [await put(*(new_event(payment_ref=f"pi_{n}") for n in range(20))) for _ in range(6)]
     processor = make_processor()
@@ -238,7 +233,7 @@ async def test_batches_that_bring_the_same_new_payments_do_not_collide(
 
 
 async def test_a_payment_that_was_announced_takes_the_events_of_its_reference(
-    engine: AsyncEngine, processor: Processor, put: Put
+    engine: Engine, processor: Processor, put: Put
 ) -> None:
     await rows(
         engine,

@@ -4,15 +4,15 @@ import asyncio
 from datetime import timedelta
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine
 
+from tenrusl.store.engine import Engine
 from tenrusl.store.event_store import EventStore, StoreRefusedError, StoreResult
 from tenrusl.store.events import NewEvent
 from tests.builders import START, new_event, rows
 
 
 @pytest.fixture
-def store(engine: AsyncEngine) -> EventStore:
+def store(engine: Engine) -> EventStore:
     return EventStore(engine, partition_days=2)
 
 
@@ -21,7 +21,7 @@ async def put(store: EventStore, *events: NewEvent) -> StoreResult:
     return await store.store(batch, received_at=START, next_retry_at=START + timedelta(seconds=10))
 
 
-async def test_a_new_event_is_stored_with_its_payload(engine: AsyncEngine, store: EventStore) -> None:
+async def test_a_new_event_is_stored_with_its_payload(engine: Engine, store: EventStore) -> None:
     event = new_event(headers='{"user-agent": "x"}', sealed_payload=b"\x00\xff sealed")
     result = await put(store, event)
     assert result == StoreResult(fresh={("stripe", event.event_id): event.id}, known={})
@@ -33,7 +33,7 @@ async def test_a_new_event_is_stored_with_its_payload(engine: AsyncEngine, store
     ]
 
 
-async def test_a_second_delivery_only_counts(engine: AsyncEngine, store: EventStore) -> None:
+async def test_a_second_delivery_only_counts(engine: Engine, store: EventStore) -> None:
     first = new_event()
     await put(store, first)
     again = new_event(event_id=first.event_id, deliveries=3, sealed_payload=b"other")
@@ -50,7 +50,7 @@ async def test_the_same_id_at_two_providers_is_two_events(store: EventStore) -> 
     assert len(result.fresh) == 2
 
 
-async def test_batches_with_the_same_events_at_once_store_each_once(engine: AsyncEngine, store: EventStore) -> None:
+async def test_batches_with_the_same_events_at_once_store_each_once(engine: Engine, store: EventStore) -> None:
     ids = [f"evt_{number}" for number in range(40)]
     batches = [[new_event(event_id=event_id) for event_id in ids[start : start + 20]] for start in range(21)]
     results = await asyncio.gather(*(put(store, *batch) for batch in batches))
@@ -61,19 +61,19 @@ async def test_batches_with_the_same_events_at_once_store_each_once(engine: Asyn
     assert await rows(engine, "SELECT count(*) FROM webhook_payloads") == [(40,)]
 
 
-async def test_a_day_without_partition_gets_one(engine: AsyncEngine, store: EventStore) -> None:
+async def test_a_day_without_partition_gets_one(engine: Engine, store: EventStore) -> None:
     # START lies far before the partitions that the migration made.
     await put(store, new_event())
     made = await rows(engine, "SELECT to_regclass('webhook_payloads_20260301') IS NOT NULL")
     assert made == [(True,)]
 
 
-async def test_partitions_made_by_several_at_once_are_made_once(engine: AsyncEngine, store: EventStore) -> None:
+async def test_partitions_made_by_several_at_once_are_made_once(engine: Engine, store: EventStore) -> None:
     made = await asyncio.gather(*(store.prepare_partitions(START) for _ in range(6)))
     assert sorted(made) == [0, 0, 0, 0, 0, 3]
 
 
-async def test_what_the_database_refuses_leaves_nothing_behind(engine: AsyncEngine, store: EventStore) -> None:
+async def test_what_the_database_refuses_leaves_nothing_behind(engine: Engine, store: EventStore) -> None:
     with pytest.raises(StoreRefusedError):
         await put(store, new_event(), new_event(amount_minor=2**70))
     assert await rows(engine, "SELECT count(*) FROM webhook_events") == [(0,)]

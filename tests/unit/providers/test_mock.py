@@ -55,7 +55,14 @@ def test_another_authorization_leaves_the_decision_to_the_signature() -> None:
         ({"id": "e3", "event": "t3"}, {"event_id": "e3", "event_type": "t3"}),
         ({"id": "e", "status": "Succeeded"}, {"payment_status": PaymentStatus.SUCCEEDED}),
         ({"id": "e", "data": {"status": "refunded"}}, {"payment_status": PaymentStatus.REFUNDED}),
-        ({"id": "e", "status": "paid"}, {"payment_status": None}),
+        ({"id": "e", "status": "Paid"}, {"payment_status": PaymentStatus.SUCCEEDED}),
+        ({"id": "e", "status": "voided"}, {"payment_status": PaymentStatus.CANCELED}),
+        ({"id": "e", "status": "partial_refund"}, {"payment_status": PaymentStatus.PARTIALLY_REFUNDED}),
+        ({"id": "e", "status": "odd", "type": "payment.succeeded"}, {"payment_status": None}),
+        ({"id": "e", "type": "payment.succeeded"}, {"payment_status": PaymentStatus.SUCCEEDED}),
+        ({"id": "e", "type": "payment.card.declined"}, {"payment_status": PaymentStatus.FAILED}),
+        ({"id": "e", "type": "succeeded"}, {"payment_status": None}),
+        ({"id": "e", "type": ".succeeded"}, {"payment_status": None}),
         ({"id": "e"}, {"payment_status": None, "event_type": "unknown", "provider_ref": None}),
         ({"id": "e", "data": {"id": "pay_1"}}, {"provider_ref": "pay_1"}),
         ({"id": "e", "payment_ref": "p", "data": {"id": "pay_1"}}, {"provider_ref": "p"}),
@@ -81,7 +88,7 @@ def test_without_an_id_the_body_is_the_key_and_never_a_header() -> None:
     [
         ({}, MockDirectives()),
         ({"directives": None}, MockDirectives()),
-        ({"directives": {"fail_first": 2, "take_ms": 60000}}, MockDirectives(fail_first=2, take_ms=60000)),
+        ({"directives": {"fail_first": 2, "take_ms": 30000}}, MockDirectives(fail_first=2, take_ms=30000)),
         ({"directives": {"fail_always": True}}, MockDirectives(fail_always=True)),
     ],
 )
@@ -92,7 +99,7 @@ def test_directives_are_read(wanted: dict[str, Any], expected: MockDirectives) -
 @pytest.mark.parametrize(
     "wanted",
     [
-        {"take_ms": 60001},
+        {"take_ms": 30001},
         {"take_ms": -1},
         {"take_ms": 1.5},
         {"fail_first": True},

@@ -1,6 +1,7 @@
 """Every sample payload of the providers that exist: what is read is exactly what the sample says."""
 
 import json
+import re
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from tenrusl.providers.types import Headers, Webhook
 
 _DATA = Path(__file__).parents[2] / "data"
 SAMPLES = [s for s in json.loads((_DATA / "samples.json").read_text()) if s["provider"] in PROVIDERS]
-_ZONES = {"midtrans": timezone(timedelta(hours=7))}  # providers whose times leave out the offset
+_ZONES = {"midtrans": timezone(timedelta(hours=7)), "oy": timezone(timedelta(hours=7))}  # providers whose times leave out the offset
 
 
 def _time(value: int | str | None, provider: str) -> datetime | None:
@@ -20,7 +21,10 @@ def _time(value: int | str | None, provider: str) -> datetime | None:
         return None
     if isinstance(value, int):
         return datetime.fromtimestamp(value, UTC)
-    time = datetime.fromisoformat(value)
+    # OY writes days first, and the times of disbursements in UTC.
+    time = datetime.fromisoformat(re.sub(r"^(\d\d)[/-](\d\d)[/-](\d{4})[T ](\S+)$", r"\3-\2-\1T\4", value))
+    if provider == "oy" and "-" in value[:3]:
+        return time.replace(tzinfo=UTC)
     return time if time.tzinfo else time.replace(tzinfo=_ZONES[provider])
 
 

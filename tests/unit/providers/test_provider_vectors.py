@@ -15,12 +15,19 @@ from tenrusl.secret import Secret
 _DATA = Path(__file__).parents[2] / "data"
 VECTORS = [v for v in json.loads((_DATA / "vectors.json").read_text()) if v["provider"] in PROVIDERS]
 # Names in the vectors' `secrets` that are plural because several are accepted at once.
-_FIELDS = {"callback_tokens": "callback_token", "signing_secrets": "signing_secret"}
+_FIELDS = {
+    "callback_tokens": "callback_token",
+    "signing_secrets": "signing_secret",
+    "secret_keys": "secret_key",
+    "secrets": "secret",
+    "public_keys": "public_key",
+}
 
 
 def _credentials(secrets: dict[str, Any]) -> Credentials:
     fields = {}
     for name, values in secrets.items():
+        values = json.dumps(values) if isinstance(values, dict) else values
         listed = values if isinstance(values, list) else [values]
         fields[_FIELDS.get(name, name)] = tuple(SecretVersion(str(n), Secret(value)) for n, value in enumerate(listed))
     return Credentials(fields)
@@ -32,6 +39,7 @@ def _webhook(vector: dict[str, Any]) -> Webhook:
         method=vector["method"],
         path=path,
         query=query,
+        source_ip=vector.get("remote_addr", ""),
         headers=Headers(list(vector["headers"].items())),
         body=base64.b64decode(vector["body_b64"]),
     )

@@ -20,10 +20,13 @@ class Encoding(Enum):
 
     HEX = "hex"
     HEX_ANY_CASE = "hex, either case"
+    HEX_UPPER = "hex, upper case"
     BASE64 = "base64"
 
     def write(self, digest: bytes) -> str:
-        return base64.b64encode(digest).decode() if self is Encoding.BASE64 else digest.hex()
+        if self is Encoding.BASE64:
+            return base64.b64encode(digest).decode()
+        return digest.hex().upper() if self is Encoding.HEX_UPPER else digest.hex()
 
 
 def raw_body(webhook: Webhook) -> bytes:

@@ -9,13 +9,15 @@ from functools import lru_cache
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
-from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hashes import SHA256, HashAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
 from tenrusl.errors import Reason
 from tenrusl.providers.schemes.places import HeaderPlace
+from tenrusl.providers.schemes.strict_base64 import decode_base64
 from tenrusl.providers.types import Credentials, SignatureError, SignedWebhook, Webhook
 
+_SHA256 = SHA256()
 _MIN_KEY_BITS = 2048  # NIST SP 800-131A: less is disallowed
 _WIB = timezone(timedelta(hours=7))  # signers of SNAP live in Jakarta
 
@@ -40,22 +42,17 @@ class RsaScheme:
 
     def verify(self, webhook: Webhook, credentials: Credentials, now: float) -> str:
         versions = credentials.versions(self.public_key)
-        try:
-            signature = base64.b64decode(self.place.read(webhook), validate=True)
-        except ValueError:  # binascii.Error, or a character beyond ASCII
-            raise SignatureError(Reason.SIGNATURE_MALFORMED) from None
-        keys = [(version.version, _public_key(version.secret.reveal())) for version in versions]
+        signature = decode_base64(self.place.read(webhook))
+        keys = [(version.version, rsa_public_key(version.secret.reveal())) for version in versions]
         for message in self.messages(webhook):
             # Nothing here is secret, so the first key that fits ends the search.
             for version, key in keys:
-                if _is_signed(key, signature, message):
+                if is_rsa_signed(key, signature, message):
                     return version
         raise SignatureError(Reason.SIGNATURE_MISMATCH)
 
     def sign(self, webhook: Webhook, credentials: Credentials, now: float) -> SignedWebhook:
-        key = load_pem_private_key(credentials.versions(self.private_key)[-1].key(), password=None)
-        if not isinstance(key, RSAPrivateKey):
-            raise SignatureError(Reason.CREDENTIALS_MISSING)
+        key = rsa_private_key(credentials.versions(self.private_key)[-1].secret.reveal())
         stamp = {self.timestamp_header: datetime.fromtimestamp(int(now), _WIB).isoformat()}
         stamped = Webhook(
             method=webhook.method,
@@ -69,7 +66,7 @@ class RsaScheme:
 
 
 @lru_cache(maxsize=64)
-def _public_key(pem: str) -> RSAPublicKey:
+def rsa_public_key(pem: str) -> RSAPublicKey:
     """The key. Raises SignatureError(CREDENTIALS_MISSING) when it is none, or too short to trust."""
     try:
         key = load_pem_public_key(pem.encode())
@@ -80,9 +77,21 @@ def _public_key(pem: str) -> RSAPublicKey:
     return key
 
 
-def _is_signed(key: RSAPublicKey, signature: bytes, message: bytes) -> bool:
+def rsa_private_key(pem: str) -> RSAPrivateKey:
+    """The key of a signer. Raises SignatureError(CREDENTIALS_MISSING) when it is none."""
     try:
-        key.verify(signature, message, PKCS1v15(), SHA256())
+        key = load_pem_private_key(pem.encode(), password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise SignatureError(Reason.CREDENTIALS_MISSING) from None
+    if not isinstance(key, RSAPrivateKey):
+        raise SignatureError(Reason.CREDENTIALS_MISSING)
+    return key
+
+
+def is_rsa_signed(key: RSAPublicKey, signature: bytes, message: bytes, algorithm: HashAlgorithm = _SHA256) -> bool:
+    """Whether the signature (PKCS #1 v1.5) of the message is the key's."""
+    try:
+        key.verify(signature, message, PKCS1v15(), algorithm)
     except InvalidSignature:
         return False
     return True

@@ -1,0 +1,53 @@
+"""Amazon Buy with Prime. Source: documents.buywithprime.amazon.com (webhook events); see docs/providers/amazon_bwp.md.
+
+Thin events: none tells a payment's state or an amount, so none moves a payment.
+"""
+
+from tenrusl.providers.fields import MAX_EVENT_ID, MAX_EVENT_TYPE, MAX_REFERENCE, Fields
+from tenrusl.providers.replies import replies
+from tenrusl.providers.schemes.ecdsa import JwksEcdsaScheme
+from tenrusl.providers.types import ExtractedEvent, Provider, Webhook
+
+DEFAULT_JWKS_URL = "https://api.buywithprime.amazon.com/jwks.json"
+_SCHEME = JwksEcdsaScheme(
+    name="jwks_ecdsa",
+    signature_header="X-Amzn-Signature",
+    key_id_header="X-Amzn-Kid",
+    default_url=DEFAULT_JWKS_URL,
+)
+
+
+def extract(webhook: Webhook) -> ExtractedEvent:
+    """The event (EventBridge's envelope). Raises MalformedWebhookError(EVENT_FIELD_INVALID)."""
+    body = Fields(webhook.document)
+    return ExtractedEvent(
+        event_id=body.required_text("id", MAX_EVENT_ID),
+        event_type=body.required_text("detail-type", MAX_EVENT_TYPE),
+        payment_status=None,
+        provider_ref=_order(webhook.document.get("resources")) or _identified_order(body),
+        occurred_at=body.iso_time("time"),
+    )
+
+
+def _identified_order(body: Fields) -> str | None:
+    return body.object("detail").object("orderIdentifier").text("orderId")
+
+
+def _order(resources: object) -> str | None:
+    """The order of the first resource `business-product/<id>/order/<id>[/…]`."""
+    for resource in resources if isinstance(resources, list) else ():
+        parts = resource.split("/") if isinstance(resource, str) else []
+        if parts[0:1] == ["business-product"] and parts[2:3] == ["order"] and len(parts) > 3:
+            return parts[3] if 0 < len(parts[3]) <= MAX_REFERENCE else None
+    return None
+
+
+PROVIDER = Provider(
+    name="amazon_bwp",
+    schemes=(_SCHEME,),
+    secret_field="jwks",  # noqa: S106 - the name of a field
+    credential_fields=("jwks", "jwks_url", "signature_encoding"),
+    extract=extract,
+    replies=replies(),
+    key_needed=_SCHEME.key_needed,
+)

@@ -1,0 +1,154 @@
+"""PayPal. Sources: developer.paypal.com (webhooks), PayPal SDKs `notifications.py`; see docs/providers/paypal.md."""
+
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+from tenrusl.payments import PaymentStatus
+from tenrusl.providers.fields import MAX_EVENT_ID, MAX_EVENT_TYPE, MAX_WORD, Fields
+from tenrusl.providers.replies import replies
+from tenrusl.providers.schemes.paypal_transmission import PaypalTransmissionScheme
+from tenrusl.providers.types import ExtractedEvent, Provider, Webhook
+
+_S = PaymentStatus
+_DAY = 86_400
+# The state that an event reports, and whether it takes back a refund or a dispute.
+_Report = tuple[PaymentStatus | None, bool]
+# Never by the resource's own `status`: that of a refund is COMPLETED, too.
+_STATUS_BY_TYPE = {
+    "CHECKOUT.ORDER.APPROVED": _S.PENDING,  # approval is not payment
+    "CHECKOUT.ORDER.SAVED": _S.PENDING,
+    "CHECKOUT.ORDER.COMPLETED": _S.SUCCEEDED,
+    "PAYMENT.AUTHORIZATION.CREATED": _S.AUTHORIZED,
+    "PAYMENT.AUTHORIZATION.VOIDED": _S.CANCELED,
+    "PAYMENT.CAPTURE.PENDING": _S.PENDING,
+    "PAYMENT.CAPTURE.COMPLETED": _S.SUCCEEDED,
+    "PAYMENT.CAPTURE.DECLINED": _S.FAILED,
+    "PAYMENT.CAPTURE.DENIED": _S.FAILED,
+    "PAYMENT.CAPTURE.REVERSED": _S.CHARGEBACK,
+    "PAYMENT.SALE.PENDING": _S.PENDING,
+    "PAYMENT.SALE.COMPLETED": _S.SUCCEEDED,
+    "PAYMENT.SALE.DENIED": _S.FAILED,
+    "PAYMENT.SALE.REVERSED": _S.CHARGEBACK,
+    "CUSTOMER.DISPUTE.CREATED": _S.DISPUTED,
+    "CUSTOMER.DISPUTE.UPDATED": _S.DISPUTED,
+}
+_OUTCOMES: dict[str, _Report] = {
+    "RESOLVED_SELLER_FAVOUR": (_S.SUCCEEDED, True),
+    "CANCELED_BY_BUYER": (_S.SUCCEEDED, True),
+    "RESOLVED_BUYER_FAVOUR": (_S.CHARGEBACK, False),
+}
+_MONEY_BACK = frozenset(
+    {"PAYMENT.CAPTURE.REFUNDED", "PAYMENT.CAPTURE.REVERSED", "PAYMENT.SALE.REFUNDED", "PAYMENT.SALE.REVERSED"}
+)
+# v2 first; v1 names things differently.
+_MERCHANT_REFS = ("custom_id", "invoice_id", "custom", "invoice_number")
+
+
+def extract(webhook: Webhook) -> ExtractedEvent:
+    """The event. Raises MalformedWebhookError(EVENT_FIELD_INVALID)."""
+    event = Fields(webhook.document)
+    event_type = event.required_text("event_type", MAX_EVENT_TYPE)
+    resource = event.object("resource")
+    status, restores = _report(event_type, resource)
+    amount, currency = (None, None) if status is None else _money(resource)
+    return ExtractedEvent(
+        event_id=event.required_text("id", MAX_EVENT_ID),
+        event_type=event_type,
+        payment_status=status,
+        provider_ref=_provider_ref(event_type, resource),
+        merchant_ref=_merchant_ref(resource),
+        amount_minor=amount,
+        currency=currency,
+        occurred_at=event.iso_time("create_time"),
+        restores=restores,
+    )
+
+
+def _report(event_type: str, resource: Fields) -> _Report:
+    status = _STATUS_BY_TYPE.get(event_type)
+    if status is not None:
+        return status, False
+    reader = _READERS.get(event_type)
+    return (None, False) if reader is None else reader(resource)
+
+
+def _refund(refund: Fields) -> _Report:
+    """A refund does not say what was paid; where the capture itself is sent, its own status tells a part."""
+    word = refund.text("status", MAX_WORD)
+    if word in ("PENDING", "FAILED", "CANCELLED"):
+        return None, False  # no money went back
+    return (_S.PARTIALLY_REFUNDED if word == "PARTIALLY_REFUNDED" else _S.REFUNDED), False
+
+
+def _resolved(dispute: Fields) -> _Report:
+    outcome = dispute.object("dispute_outcome").text("outcome_code", MAX_WORD)
+    return _OUTCOMES.get(outcome or "", (_S.DISPUTED, False))
+
+
+_READERS: dict[str, Callable[[Fields], _Report]] = {
+    "PAYMENT.CAPTURE.REFUNDED": _refund,
+    "PAYMENT.SALE.REFUNDED": _refund,
+    "CUSTOMER.DISPUTE.RESOLVED": _resolved,
+}
+
+
+def _provider_ref(event_type: str, resource: Fields) -> str | None:
+    """The payment that the event is about: of a refund its capture or sale, of a dispute the seller's transaction."""
+    if event_type in _MONEY_BACK:
+        return _parent(resource) or resource.first_text("capture_id", "sale_id", "id")
+    if event_type.startswith("CUSTOMER.DISPUTE."):
+        transactions = resource.objects("disputed_transactions")
+        found = transactions[0].text("seller_transaction_id") if transactions else None
+        return found or resource.text("dispute_id")
+    return resource.text("id")
+
+
+def _parent(resource: Fields) -> str | None:
+    """The id at the end of the link `up`, if that leads to a capture or a sale (of a capture it is an order)."""
+    for link in resource.objects("links"):
+        if link.text("rel") == "up":
+            parts = _path(link.text("href", limit=2048) or "").rstrip("/").split("/")
+            if len(parts) > 2 and parts[-2] in ("captures", "capture", "sale") and 0 < len(parts[-1]) <= 255:
+                return parts[-1]
+    return None
+
+
+def _path(url: str) -> str:
+    try:
+        return urlsplit(url).path
+    except ValueError:
+        return ""
+
+
+def _merchant_ref(resource: Fields) -> str | None:
+    own = resource.first_text(*_MERCHANT_REFS)
+    if own is not None:
+        return own
+    inner = resource.objects("purchase_units") or resource.objects("disputed_transactions")
+    return inner[0].first_text(*_MERCHANT_REFS) if inner else None
+
+
+def _money(resource: Fields) -> tuple[int | None, str | None]:
+    """The amount in minor units, and its currency."""
+    units = resource.objects("purchase_units")
+    holder = units[0] if units else resource
+    amount = holder.object("dispute_amount" if "dispute_amount" in holder else "amount")
+    currency = amount.currency("currency_code") or amount.currency()
+    return amount.major_amount("value" if "value" in amount else "total", currency), currency
+
+
+_SCHEME = PaypalTransmissionScheme(
+    name="certificate",
+    # Retries go on for three days, and nothing says that they carry a new time.
+    max_age=4 * _DAY,
+    max_ahead=_DAY,
+)
+PROVIDER = Provider(
+    name="paypal",
+    schemes=(_SCHEME,),
+    secret_field="webhook_id",  # noqa: S106 - the name of a field
+    credential_fields=("webhook_id", "cert_pem", "intermediate_pems", "root_pems", "cert_url_allowed_hosts"),
+    extract=extract,
+    replies=replies(),
+    key_needed=_SCHEME.key_needed,
+)

@@ -1,0 +1,79 @@
+"""Any sender that follows Standard Webhooks 1.0.0 (Svix among them); see docs/providers/standardwebhooks.md."""
+
+from tenrusl.errors import Reason
+from tenrusl.payments import PaymentStatus
+from tenrusl.providers.body import MalformedWebhookError
+from tenrusl.providers.fields import MAX_EVENT_ID, MAX_EVENT_TYPE, MAX_WORD, Fields
+from tenrusl.providers.replies import replies
+from tenrusl.providers.schemes import StandardWebhooksScheme
+from tenrusl.providers.types import ExtractedEvent, Provider, SignatureError, Webhook
+from tenrusl.providers.words import status_of_type, status_of_word
+
+_PREFIX, _SVIX_PREFIX = "webhook", "svix"
+_PAYMENT = "payment."
+_PROVIDER_REFS = ("payment_ref", "provider_ref", "payment_id", "id")
+_MERCHANT_REFS = ("merchant_ref", "merchant_reference", "reference", "order_id")
+
+
+def extract(webhook: Webhook) -> ExtractedEvent:
+    """The event. Raises MalformedWebhookError(EVENT_FIELD_INVALID).
+
+    The specification fixes no field of the body, so only types `payment.…` are read as a payment's state.
+    """
+    body = Fields(webhook.document)
+    event_type = body.text("type", MAX_EVENT_TYPE) or "unknown"
+    data = body.free_object("data")
+    is_payment = event_type.startswith(_PAYMENT)
+    currency = data.currency() if is_payment else None
+    return ExtractedEvent(
+        event_id=_event_id(webhook),
+        event_type=event_type,
+        payment_status=_status(event_type, data) if is_payment else None,
+        provider_ref=data.first_text(*_PROVIDER_REFS) if is_payment else None,
+        merchant_ref=data.free_reference(*_MERCHANT_REFS),
+        amount_minor=data.minor_amount("amount_minor", currency),
+        currency=currency,
+        occurred_at=body.iso_time("timestamp"),
+    )
+
+
+def _status(event_type: str, data: Fields) -> PaymentStatus | None:
+    status, word = status_of_type(event_type), data.text("status", MAX_WORD)
+    if word is None:
+        return status
+    # Name and state disagree: never believe one of them alone.
+    return status if status_of_word(word) is status else None
+
+
+def _event_id(webhook: Webhook) -> str:
+    """The id that was signed: the same over all deliveries of one event."""
+    # As the schemes decide.
+    prefix = _SVIX_PREFIX if f"{_SVIX_PREFIX}-signature" in webhook.headers else _PREFIX
+    try:
+        event_id = webhook.headers.get(f"{prefix}-id")
+    except SignatureError:
+        event_id = None
+    if not event_id or len(event_id) > MAX_EVENT_ID or not event_id.isascii() or not event_id.isprintable():
+        raise MalformedWebhookError(Reason.EVENT_FIELD_INVALID, f"{prefix}-id")
+    return event_id
+
+
+def _scheme(name: str, prefix: str) -> StandardWebhooksScheme:
+    return StandardWebhooksScheme(
+        name=name,
+        prefix=prefix,
+        secret="secret",  # noqa: S106 - the name of a field
+        public_key="public_key",
+        private_key="private_key",
+        window=300,
+    )
+
+
+PROVIDER = Provider(
+    name="standardwebhooks",
+    schemes=(_scheme("svix", _SVIX_PREFIX), _scheme("standard", _PREFIX)),
+    secret_field="secret",  # noqa: S106 - the name of a field
+    credential_fields=("secret", "public_key"),
+    extract=extract,
+    replies=replies(),
+)
