@@ -168,7 +168,9 @@ class Settings:
     db_database: str = setting("DB_DATABASE", str, "name of the database", "tenrusl")
     db_username: str = setting("DB_USERNAME", str, "role", "tenrusl")
     db_password: Secret = setting("DB_PASSWORD", Secret, "the role's password", Secret(""))
-    db_pool_size: int = setting("TENRUSL_DB_POOL_SIZE", _integer(1, 200), "connections in each of a process's two pools", 4)
+    db_pool_size: int = setting(
+        "TENRUSL_DB_POOL_SIZE", _integer(1, 200), "connections in each of a process's two pools", 4
+    )
 
     redis_url: Secret = setting("REDIS_URL", Secret, "redis://…; instead of the REDIS_* parts", Secret(""))
     redis_host: str = setting("REDIS_HOST", str, "host of Redis", "")
@@ -178,6 +180,12 @@ class Settings:
 
     allowed_providers: tuple[str, ...] = setting(
         "TENRUSL_ALLOWED_PROVIDERS", _names, "comma separated; outside production empty means all", ()
+    )
+    generic_providers_file: str = setting(
+        "TENRUSL_GENERIC_PROVIDERS_FILE",
+        str,
+        "JSON file that declares further providers (docs/providers/generic.md)",
+        "",
     )
     allow_mock_in_production: bool = setting(
         "TENRUSL_ALLOW_MOCK_IN_PRODUCTION", _boolean, "the explicit override for provider mock", False

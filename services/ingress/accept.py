@@ -76,9 +76,6 @@ class Acceptor:
                 for delivery, outcome in zip(deliveries, outcomes, strict=True)
             )
         )
-        fresh = [item.event_id for item in outcomes if item.disposition is Disposition.ACCEPTED and item.event_id]
-        if fresh:
-            self._hand_off(fresh)
         return outcomes
 
     def _judge_one(self, delivery: Delivery, now: datetime) -> NewEvent | Refusal:
@@ -116,6 +113,7 @@ class Acceptor:
         result = await self._store.store(batch, received_at=now, next_retry_at=now + self._handoff_delay)
         outcomes = {key: Outcome(Disposition.ACCEPTED, event_id=event_id) for key, event_id in result.fresh.items()}
         outcomes |= {key: Outcome(Disposition.DUPLICATE, event_id=event_id) for key, event_id in result.known.items()}
+        self._hand_off([*result.fresh.values(), *result.untried])
         return outcomes
 
 

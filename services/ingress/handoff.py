@@ -20,6 +20,9 @@ MAX_IN_FLIGHT = 4
 # The next batch leaves when the one before is done, so that a busy system fills batches; or after this, so that
 # a slow event does not hold up the others.
 PATIENCE_SECONDS = 0.25
+# When batches come this large, the next one may gather this long: a larger batch costs less for each event.
+BUSY_BATCH_EVENTS = 16
+GATHER_SECONDS = 0.04
 TIMEOUT_SECONDS = 45.0  # longer than any event takes
 FIRST_PAUSE_SECONDS = 0.1  # after a failure; doubled up to MAX_PAUSE_SECONDS, so that an overload can pass
 MAX_PAUSE_SECONDS = 2.0
@@ -54,14 +57,17 @@ class Handoff:
         in_flight: set[asyncio.Task[bool]] = set()
         async with asyncio.TaskGroup() as group:
             while True:
-                in_flight.add(group.create_task(self._deliver(await self._next_batch())))
+                batch = await self._next_batch()
+                in_flight.add(group.create_task(self._deliver(batch)))
                 patience = PATIENCE_SECONDS if len(in_flight) < MAX_IN_FLIGHT else None
                 done, in_flight = await asyncio.wait(in_flight, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
-                if all(task.result() for task in done):
-                    pause = FIRST_PAUSE_SECONDS
-                else:
+                if not all(task.result() for task in done):
                     await asyncio.sleep(pause)
                     pause = min(2 * pause, MAX_PAUSE_SECONDS)
+                    continue
+                pause = FIRST_PAUSE_SECONDS
+                if BUSY_BATCH_EVENTS <= len(batch) < MAX_BATCH_EVENTS:
+                    await asyncio.sleep(GATHER_SECONDS)
 
     async def _deliver(self, batch: Sequence[UUID]) -> bool:
         try:

@@ -1,7 +1,6 @@
 """What events do to one payment: pure, on top of the state machine in tenrusl.payments."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
@@ -71,8 +70,7 @@ def _change(
         transitions.append(_transition(state.id, state.status, to_status, disposition, report))
         if known:
             known.append(report)
-        state = replace(
-            state,
+        state = state._replace(
             status=to_status,
             provider_ref=state.provider_ref or event.provider_ref,
             merchant_ref=state.merchant_ref or event.merchant_ref,

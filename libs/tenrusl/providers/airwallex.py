@@ -1,4 +1,4 @@
-"""Airwallex. Sources: airwallex.com/docs, developer tools, webhooks (code examples); paymentacceptance-plugin-woocommerce
+"""Airwallex. Sources: airwallex.com/docs, developer tools, webhooks (code examples); its WooCommerce plugin's
 WebhookService.php; see docs/providers/airwallex.md."""
 
 from tenrusl.payments import PaymentStatus

@@ -45,6 +45,10 @@ class Fields:
         """Whether there is an object inside of this name."""
         return isinstance(self._values.get(name), dict)
 
+    def holds_text(self, name: str) -> bool:
+        """Whether there is a text."""
+        return isinstance(self._values.get(name), str)
+
     def invalid(self, name: str) -> MalformedWebhookError:
         """The error that names a field of this object."""
         return MalformedWebhookError(Reason.EVENT_FIELD_INVALID, f"{self._path}.{name}" if self._path else name)

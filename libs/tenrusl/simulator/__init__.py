@@ -3,5 +3,6 @@
 from tenrusl.simulator.keys import simulated_credentials
 from tenrusl.simulator.payloads import BUILDERS, build
 from tenrusl.simulator.signing import sign_webhook
+from tenrusl.simulator.thin_events import build_thin_event
 
-__all__ = ["BUILDERS", "build", "sign_webhook", "simulated_credentials"]
+__all__ = ["BUILDERS", "build", "build_thin_event", "sign_webhook", "simulated_credentials"]

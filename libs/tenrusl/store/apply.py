@@ -3,14 +3,14 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tenrusl.payments import Disposition, PaymentStatus, StatusReport
 from tenrusl.store import arrays
+from tenrusl.store.engine import fetch
 
 _STATE = (
     "id, provider, payment_ref, provider_ref, merchant_ref, status, amount_minor, currency, last_occurred_at, origin"
@@ -18,84 +18,71 @@ _STATE = (
 
 # Payments that the references of a batch may mean. Plain index look-ups; pairs that were not asked for
 # (the reference of one provider under another) are sorted out by the caller.
-_FIND = text(
-    f"""
+_FIND = f"""
     SELECT {_STATE} FROM payments
-    WHERE provider = ANY(:providers) AND payment_ref = ANY(:payment_refs)
+    WHERE provider = ANY(%(providers)s) AND payment_ref = ANY(%(payment_refs)s)
     UNION
     SELECT {_STATE} FROM payments
-    WHERE provider = ANY(:providers) AND provider_ref = ANY(:provider_refs)
+    WHERE provider = ANY(%(providers)s) AND provider_ref = ANY(%(provider_refs)s)
     """  # noqa: S608 - a constant
-)
 
 # In the order of the ids: whoever locks several payments must.
-_LOCK = text(f"SELECT {_STATE} FROM payments WHERE id = ANY(:ids) ORDER BY id FOR UPDATE")  # noqa: S608
+_LOCK = f"SELECT {_STATE} FROM payments WHERE id = ANY(%(ids)s) ORDER BY id FOR UPDATE"  # noqa: S608
 
 _ENCODERS: dict[str, Callable[[list[Any]], bytes]] = dict.fromkeys(_STATE.split(", "), arrays.texts) | {
     "id": arrays.uuids,
     "amount_minor": arrays.bigints,
     "last_occurred_at": arrays.timestamps,
 }
-_UNNEST_STATES = f"unnest({', '.join(f':{name}' for name in _ENCODERS)}) AS state ({_STATE})"
+_UNNEST_STATES = f"unnest({', '.join(f'%({name})s' for name in _ENCODERS)}) AS state ({_STATE})"
 
 # Payments that events bring with them. One that another transaction made meanwhile is left as it is.
-_INSERT = text(
-    f"""
+_INSERT = f"""
     INSERT INTO payments ({_STATE}, created_at, updated_at)
-    SELECT {_STATE}, :now, :now FROM {_UNNEST_STATES}
+    SELECT {_STATE}, %(now)s, %(now)s FROM {_UNNEST_STATES}
     ON CONFLICT (provider, payment_ref) DO NOTHING
     RETURNING id
     """  # noqa: S608 - made of the constants above
-)
 
-_UPDATE = text(
-    f"""
+_UPDATE = f"""
     UPDATE payments SET status = state.status, provider_ref = state.provider_ref, merchant_ref = state.merchant_ref,
         amount_minor = state.amount_minor, currency = state.currency, last_occurred_at = state.last_occurred_at,
-        updated_at = :now
+        updated_at = %(now)s
     FROM {_UNNEST_STATES} WHERE payments.id = state.id
     """  # noqa: S608 - made of the constants above
-)
 
-_HISTORY = text(
-    """
+_HISTORY = """
     SELECT payment_id, webhook_event_id, reported_status, occurred_at, restores
-    FROM payment_transitions WHERE payment_id = ANY(:ids)
+    FROM payment_transitions WHERE payment_id = ANY(%(ids)s)
     """
-)
 
-_INSERT_TRANSITIONS = text(
-    """
+_INSERT_TRANSITIONS = """
     INSERT INTO payment_transitions
         (webhook_event_id, payment_id, from_status, to_status, disposition, reported_status, restores, occurred_at,
          created_at)
-    SELECT moved.*, CAST(:now AS timestamptz)
-    FROM unnest(:event_ids, :payment_ids, :from_statuses,
-                :to_statuses, :dispositions, :reported,
-                :restores, :occurred_ats) AS moved
+    SELECT moved.*, CAST(%(now)s AS timestamptz)
+    FROM unnest(%(event_ids)s, %(payment_ids)s, %(from_statuses)s,
+                %(to_statuses)s, %(dispositions)s, %(reported)s,
+                %(restores)s, %(occurred_ats)s) AS moved
     """
-)
 
 # Marks events as done whose claim still holds. Locks in the order of the ids.
-_PROCESSED = text(
-    """
+_PROCESSED = """
     WITH held AS (
-        SELECT event.id FROM unnest(:ids, :attempts) AS given (id, attempts)
+        SELECT event.id FROM unnest(%(ids)s, %(attempts)s) AS given (id, attempts)
         JOIN webhook_events AS event
             ON event.id = given.id AND event.attempts = given.attempts AND event.status = 'processing'
         ORDER BY event.id
         FOR UPDATE OF event
     )
     UPDATE webhook_events AS event
-    SET status = 'processed', processed_at = :now, next_retry_at = NULL, failure_code = NULL, failure_message = NULL
+    SET status = 'processed', processed_at = %(now)s, next_retry_at = NULL, failure_code = NULL, failure_message = NULL
     FROM held WHERE event.id = held.id
     RETURNING event.id
     """
-)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PaymentState:
+class PaymentState(NamedTuple):
     """What events change about a payment.
 
     last_occurred_at: the latest report so far, None before the first. origin: "api" when a merchant announced
@@ -129,44 +116,37 @@ async def find_payments(
     connection: AsyncConnection, *, providers: Sequence[str], payment_refs: Sequence[str], provider_refs: Sequence[str]
 ) -> list[PaymentState]:
     """Payments of these providers with one of these references, not locked."""
-    result = await connection.execute(
-        _FIND,
-        {
-            "providers": arrays.texts(providers),
-            "payment_refs": arrays.texts(payment_refs),
-            "provider_refs": arrays.texts(provider_refs),
-        },
-    )
-    return [_state(row._mapping) for row in result]
+    parameters = {
+        "providers": arrays.texts(providers),
+        "payment_refs": arrays.texts(payment_refs),
+        "provider_refs": arrays.texts(provider_refs),
+    }
+    return [_state(row) for row in await fetch(connection, _FIND, parameters)]
 
 
 async def lock_payments(connection: AsyncConnection, ids: Sequence[UUID]) -> list[PaymentState]:
     """These payments as they are now, locked until the transaction ends."""
-    return [_state(row._mapping) for row in await connection.execute(_LOCK, {"ids": arrays.uuids(ids)})]
+    return [_state(row) for row in await fetch(connection, _LOCK, {"ids": arrays.uuids(ids)})]
 
 
 async def insert_payments(connection: AsyncConnection, states: Sequence[PaymentState], now: datetime) -> set[UUID]:
     """Inserts those whose (provider, payment_ref) is free; returns their ids. states: sorted by that pair."""
-    result = await connection.execute(_INSERT, {**_columns(states), "now": now})
-    return set(result.scalars())
+    return {row[0] for row in await fetch(connection, _INSERT, {**_columns(states), "now": now})}
 
 
 async def update_payments(connection: AsyncConnection, states: Sequence[PaymentState], now: datetime) -> None:
     """Writes these states over payments that this transaction has locked."""
-    await connection.execute(_UPDATE, {**_columns(states), "now": now})
+    await fetch(connection, _UPDATE, {**_columns(states), "now": now})
 
 
 async def payment_history(connection: AsyncConnection, ids: Sequence[UUID]) -> dict[UUID, list[StatusReport]]:
     """What events have said about these payments, by payment, in no order."""
     history: dict[UUID, list[StatusReport]] = {}
-    for row in await connection.execute(_HISTORY, {"ids": arrays.uuids(ids)}):
-        history.setdefault(row.payment_id, []).append(
-            StatusReport(
-                event_id=row.webhook_event_id,
-                status=PaymentStatus(row.reported_status),
-                occurred_at=row.occurred_at,
-                restores=row.restores,
-            )
+    for payment_id, event_id, status, occurred_at, restores in await fetch(
+        connection, _HISTORY, {"ids": arrays.uuids(ids)}
+    ):
+        history.setdefault(payment_id, []).append(
+            StatusReport(event_id=event_id, status=PaymentStatus(status), occurred_at=occurred_at, restores=restores)
         )
     return history
 
@@ -175,7 +155,8 @@ async def insert_transitions(
     connection: AsyncConnection, transitions: Sequence[PaymentTransition], now: datetime
 ) -> None:
     """Appends transitions. Raises IntegrityError when an event has one already: it would be applied twice."""
-    await connection.execute(
+    await fetch(
+        connection,
         _INSERT_TRANSITIONS,
         {
             "event_ids": arrays.uuids([item.report.event_id for item in transitions]),
@@ -193,7 +174,8 @@ async def insert_transitions(
 
 async def mark_processed(connection: AsyncConnection, claims: Sequence[tuple[UUID, int]], now: datetime) -> set[UUID]:
     """Marks as processed; returns the ids of the (id, attempts) whose claim still held."""
-    result = await connection.execute(
+    processed = await fetch(
+        connection,
         _PROCESSED,
         {
             "ids": arrays.uuids([claim[0] for claim in claims]),
@@ -201,13 +183,14 @@ async def mark_processed(connection: AsyncConnection, claims: Sequence[tuple[UUI
             "now": now,
         },
     )
-    return set(result.scalars())
+    return {row[0] for row in processed}
 
 
-def _state(row: object) -> PaymentState:
-    values = dict(row)  # type: ignore[call-overload]  # a RowMapping
-    return PaymentState(**{**values, "status": PaymentStatus(values["status"])})
+def _state(row: tuple[Any, ...]) -> PaymentState:
+    state = PaymentState._make(row)
+    return state._replace(status=PaymentStatus(state.status))
 
 
 def _columns(states: Sequence[PaymentState]) -> dict[str, object]:
-    return {name: encode([getattr(state, name) for state in states]) for name, encode in _ENCODERS.items()}
+    columns = map(list, zip(*states, strict=True))
+    return {name: encode(column) for (name, encode), column in zip(_ENCODERS.items(), columns, strict=True)}

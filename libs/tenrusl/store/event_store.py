@@ -25,10 +25,15 @@ class StoreRefusedError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreResult:
-    """Ids by (provider, event_id): of events that are new, and of those that were there."""
+    """Ids by (provider, event_id): of events that are new, and of those that were there.
+
+    untried: those of the known that nobody has claimed yet. A claim may have passed over them while their
+    deliveries were counted, so they need another hand-off.
+    """
 
     fresh: dict[tuple[str, str], UUID]
     known: dict[tuple[str, str], UUID]
+    untried: list[UUID]
 
 
 class EventStore:
@@ -73,6 +78,9 @@ class EventStore:
         async with autocommit(self._engine) as connection:
             inserted = await insert_events(connection, batch, received_at=received_at, next_retry_at=next_retry_at)
             again = [event for event in batch if event.id not in inserted]
-            known = await bump_deliveries(connection, again) if again else {}
-        fresh = {(event.provider, event.event_id): event.id for event in batch if event.id in inserted}
-        return StoreResult(fresh=fresh, known=known)
+            known = await bump_deliveries(connection, again) if again else []
+        return StoreResult(
+            fresh={(event.provider, event.event_id): event.id for event in batch if event.id in inserted},
+            known={(event.provider, event.event_id): event.id for event in known},
+            untried=[event.id for event in known if event.untried],
+        )

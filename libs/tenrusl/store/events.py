@@ -5,10 +5,10 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tenrusl.store import arrays
+from tenrusl.store.engine import fetch
 
 # What an event that nobody ever tried to process looks like in `tables.webhook_events`. A tuple, so that a
 # batch turns into columns by zip: this is the hottest statement of the product.
@@ -40,6 +40,15 @@ class NewEvent(NamedTuple):
     sealed_payload: bytes
 
 
+class KnownEvent(NamedTuple):
+    """An event that was stored before. untried: nobody has claimed it yet."""
+
+    provider: str
+    event_id: str
+    id: UUID
+    untried: bool
+
+
 _ENCODERS: dict[str, Callable[[list[Any]], bytes]] = dict.fromkeys(NewEvent._fields, arrays.texts) | {
     "id": arrays.uuids,
     "amount_minor": arrays.bigints,
@@ -55,34 +64,31 @@ _EVENT_COLUMNS = tuple("headers::jsonb" if name == "headers" else name for name 
 
 # For the batch of one AcceptWebhooks call: new events and their payloads in one statement, so one commit.
 # Rows go in sorted by (provider, event_id): two batches with the same events wait for each other in one order.
-_INSERT = text(
-    f"""
+_INSERT = f"""
     WITH batch AS (
-        SELECT * FROM unnest({", ".join(f":{name}" for name in _FIELDS)})
+        SELECT * FROM unnest({", ".join(f"%({name})s" for name in _FIELDS)})
             AS batch ({", ".join(_FIELDS)})
     ), inserted AS (
         INSERT INTO webhook_events (
             {", ".join(column.removesuffix("::jsonb") for column in _EVENT_COLUMNS)},
             status, received_at, next_retry_at
         )
-        SELECT {", ".join(_EVENT_COLUMNS)}, 'received', :received_at, :next_retry_at FROM batch
+        SELECT {", ".join(_EVENT_COLUMNS)}, 'received', %(received_at)s, %(next_retry_at)s FROM batch
         ON CONFLICT (provider, event_id) DO NOTHING
         RETURNING id
     ), stored AS (
         INSERT INTO webhook_payloads (webhook_event_id, received_on, body)
-        SELECT batch.id, CAST(:received_at AS date), batch.sealed_payload FROM batch JOIN inserted USING (id)
+        SELECT batch.id, CAST(%(received_at)s AS date), batch.sealed_payload FROM batch JOIN inserted USING (id)
     )
     SELECT id FROM inserted
     """  # noqa: S608 - made of the field names above
-)
 
 # For those of a batch that were there already: counts the deliveries, in the order of the ids as all do that
 # lock several events.
-_BUMP_DELIVERIES = text(
-    """
+_BUMP_DELIVERIES = """
     WITH again AS (
         SELECT webhook_events.id, batch.deliveries
-        FROM unnest(:provider, :event_id, :deliveries)
+        FROM unnest(%(provider)s, %(event_id)s, %(deliveries)s)
             AS batch (provider, event_id, deliveries)
         JOIN webhook_events USING (provider, event_id)
         ORDER BY webhook_events.id
@@ -90,9 +96,9 @@ _BUMP_DELIVERIES = text(
     )
     UPDATE webhook_events SET deliveries = webhook_events.deliveries + again.deliveries
     FROM again WHERE webhook_events.id = again.id
-    RETURNING webhook_events.provider, webhook_events.event_id, webhook_events.id
+    RETURNING webhook_events.provider, webhook_events.event_id, webhook_events.id,
+        webhook_events.status = 'received'
     """
-)
 
 
 async def insert_events(
@@ -108,13 +114,13 @@ async def insert_events(
         name: _ENCODERS[name](column) for name, column in zip(_FIELDS, columns, strict=True)
     }
     parameters |= {"received_at": received_at, "next_retry_at": next_retry_at}
-    result = await connection.execute(_INSERT, parameters)
-    return set(result.scalars())
+    return {row[0] for row in await fetch(connection, _INSERT, parameters)}
 
 
-async def bump_deliveries(connection: AsyncConnection, batch: Sequence[NewEvent]) -> dict[tuple[str, str], UUID]:
-    """Adds the deliveries of events that are stored; returns their ids by (provider, event_id)."""
-    result = await connection.execute(
+async def bump_deliveries(connection: AsyncConnection, batch: Sequence[NewEvent]) -> list[KnownEvent]:
+    """Adds the deliveries of events that are stored, and returns those that were found."""
+    found = await fetch(
+        connection,
         _BUMP_DELIVERIES,
         {
             "provider": arrays.texts([event.provider for event in batch]),
@@ -122,4 +128,4 @@ async def bump_deliveries(connection: AsyncConnection, batch: Sequence[NewEvent]
             "deliveries": arrays.integers([event.deliveries for event in batch]),
         },
     )
-    return {(row.provider, row.event_id): row.id for row in result}
+    return [KnownEvent._make(row) for row in found]

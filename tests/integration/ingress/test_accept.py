@@ -89,19 +89,21 @@ async def test_each_webhook_has_its_own_outcome_in_order(engine: Engine, receive
         Disposition.UNKNOWN_PROVIDER,
     ]
     assert outcomes[0].event_id == outcomes[3].event_id
-    assert receiver.handed_off == [outcomes[0].event_id, outcomes[2].event_id]
+    assert receiver.handed_off == [outcomes[2].event_id, outcomes[0].event_id]
     stored = await rows(engine, "SELECT event_id, deliveries, next_retry_at FROM webhook_events ORDER BY event_id")
     assert stored == [("a", 1, START + timedelta(seconds=10)), ("b", 2, START + timedelta(seconds=10))]
     assert receiver.counted("accepted") == 2
     assert receiver.counted("unknown_provider", "other") == 1
 
 
-async def test_a_second_delivery_is_a_duplicate_and_not_handed_off(receiver: Receiver) -> None:
+async def test_a_second_delivery_is_handed_off_while_nobody_tried_the_event(engine: Engine, receiver: Receiver) -> None:
     first = await receiver.accept(delivery({"id": "a"}))
     second = await receiver.accept(delivery({"id": "a"}))
-    assert dispositions(second) == [Disposition.DUPLICATE]
-    assert second[0].event_id == first[0].event_id
-    assert receiver.handed_off == [first[0].event_id]
+    await rows(engine, "UPDATE webhook_events SET status = 'processing' RETURNING id")
+    third = await receiver.accept(delivery({"id": "a"}))
+    assert dispositions([*second, *third]) == [Disposition.DUPLICATE, Disposition.DUPLICATE]
+    assert first[0].event_id == second[0].event_id == third[0].event_id
+    assert receiver.handed_off == [first[0].event_id, first[0].event_id]
 
 
 async def test_a_webhook_that_the_database_refuses_harms_no_other(engine: Engine, receiver: Receiver) -> None:

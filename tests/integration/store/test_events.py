@@ -24,7 +24,7 @@ async def put(store: EventStore, *events: NewEvent) -> StoreResult:
 async def test_a_new_event_is_stored_with_its_payload(engine: Engine, store: EventStore) -> None:
     event = new_event(headers='{"user-agent": "x"}', sealed_payload=b"\x00\xff sealed")
     result = await put(store, event)
-    assert result == StoreResult(fresh={("stripe", event.event_id): event.id}, known={})
+    assert result == StoreResult(fresh={("stripe", event.event_id): event.id}, known={}, untried=[])
     assert await rows(
         engine, "SELECT id, status, attempts, deliveries, headers->>'user-agent' FROM webhook_events"
     ) == [(event.id, "received", 0, 1, "x")]

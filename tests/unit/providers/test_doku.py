@@ -3,6 +3,7 @@
 import base64
 import json
 import random
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -25,6 +26,8 @@ from tenrusl.providers.types import (
     Webhook,
 )
 from tenrusl.simulator import sign_webhook, simulated_credentials
+from tenrusl.simulator.facts import PaymentFacts
+from tenrusl.simulator.payloads_doku import doku_direct_debit, doku_virtual_account
 
 DOKU = PROVIDERS["doku"]
 S = PaymentStatus
@@ -275,3 +278,36 @@ def test_a_wrong_field_is_named(document: dict[str, Any], field: str) -> None:
     with pytest.raises(MalformedWebhookError) as caught:
         _extract(document)
     assert caught.value.field == field
+
+
+def _facts(status: PaymentStatus) -> PaymentFacts:
+    return PaymentFacts(
+        status=status,
+        event_id="evt_1",
+        payment_ref="P-1",
+        merchant_ref="ORDER-1",
+        amount_minor=1_150_000,
+        currency="IDR",
+        occurred_at=datetime(2026, 7, 25, 10, tzinfo=UTC),
+        refunded_minor=0,
+        extra={},
+    )
+
+
+@pytest.mark.parametrize("status", [S.PENDING, S.SUCCEEDED, S.FAILED, S.CANCELED, S.REFUNDED])
+def test_the_simulators_direct_debit_is_read_back(status: PaymentStatus) -> None:
+    event = _extract(doku_direct_debit(_facts(status)))
+    assert (event.payment_status, event.amount_minor, event.occurred_at) == (
+        status,
+        1_150_000,
+        _facts(status).occurred_at,
+    )
+    assert (event.provider_ref, event.merchant_ref) == ("P-1", "ORDER-1")
+
+
+def test_the_simulators_virtual_account_is_read_back_and_only_told_when_paid() -> None:
+    event = _extract(doku_virtual_account(_facts(S.SUCCEEDED)))
+    assert (event.payment_status, event.amount_minor) == (S.SUCCEEDED, 1_150_000)
+    assert (event.provider_ref, event.merchant_ref) == ("P-1", "ORDER-1")
+    with pytest.raises(ValueError, match="pending"):
+        doku_virtual_account(_facts(S.PENDING))

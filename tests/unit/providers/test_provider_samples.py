@@ -13,7 +13,10 @@ from tenrusl.providers.types import Headers, Webhook
 
 _DATA = Path(__file__).parents[2] / "data"
 SAMPLES = [s for s in json.loads((_DATA / "samples.json").read_text()) if s["provider"] in PROVIDERS]
-_ZONES = {"midtrans": timezone(timedelta(hours=7)), "oy": timezone(timedelta(hours=7))}  # providers whose times leave out the offset
+_ZONES = {
+    "midtrans": timezone(timedelta(hours=7)),
+    "oy": timezone(timedelta(hours=7)),
+}  # providers whose times leave out the offset
 
 
 def _time(value: int | str | None, provider: str) -> datetime | None:

@@ -36,7 +36,6 @@ WITHOUT_TIME = {"skrill": tuple(S), "tripay": (S.FAILED, S.EXPIRED)}
 WITHOUT_MERCHANT_REF = {
     "xendit": (S.PARTIALLY_REFUNDED,),
     "paddle": (S.REFUNDED, S.PARTIALLY_REFUNDED, *_DISPUTES),
-    "paypal": (S.DISPUTED,),
 }
 WITH_ONE_AMOUNT = ("mock", "standardwebhooks")
 CASES = [(name, status) for name in BUILDERS for status in PaymentStatus if status not in MISSING.get(name, ())]

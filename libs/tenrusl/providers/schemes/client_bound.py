@@ -18,7 +18,8 @@ def no_stamps(webhook: Webhook, now: float) -> Mapping[str, str]:
 class ClientBoundScheme:
     """Another scheme, and a header with the client id besides.
 
-    client: the credential that holds our client id. header_tells: the header alone tells the scheme. stamps: headers that a sender sets before it signs.
+    client: the credential that holds our client id. header_tells: the header alone tells the scheme.
+    stamps: headers that a sender sets before it signs.
     """
 
     scheme: SignatureScheme
