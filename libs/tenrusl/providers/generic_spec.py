@@ -230,9 +230,7 @@ def _signature(node: _Node, window: Window | None) -> SignatureSpec:
     )
     signs_time = "timestamp" in spec.template.places
     if signs_time and window is None:
-        raise GenericSpecError(
-            node.path("signed"), "has {timestamp}, but no `timestamp` names its header"
-        )
+        raise GenericSpecError(node.path("signed"), "has {timestamp}, but no `timestamp` names its header")
     if window is not None and not signs_time:
         raise GenericSpecError(node.path("signed"), "must contain {timestamp}: unsigned, anybody could set the time")
     node.finish()

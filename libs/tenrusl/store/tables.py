@@ -7,7 +7,6 @@ from sqlalchemy import (
     Column,
     Date,
     DateTime,
-    ForeignKey,
     Index,
     Integer,
     LargeBinary,
@@ -109,7 +108,7 @@ payment_transitions = Table(
     metadata,
     # The event is the key: whatever goes wrong elsewhere, an event has one effect at the most.
     Column("webhook_event_id", Uuid, primary_key=True),
-    Column("payment_id", Uuid, ForeignKey("payments.id"), nullable=False),
+    Column("payment_id", Uuid, nullable=False),
     Column("from_status", Text),
     Column("to_status", Text, nullable=False),
     Column("disposition", Text, nullable=False),

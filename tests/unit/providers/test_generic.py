@@ -18,7 +18,7 @@ from tenrusl.providers.body import MalformedWebhookError
 from tenrusl.providers.generic import GenericSpecError, build_generic, parse_specs
 from tenrusl.providers.types import ExtractedEvent, Outcome, PaymentKey, Provider, Verdict
 from tenrusl.simulator import sign_webhook
-from tests.unit.providers.requests import credentials_of, json_request, request
+from tests.unit.providers.webhook_requests import credentials_of, json_request, request
 
 SENT = 1_785_000_000
 CREDENTIALS = credentials_of(secret="s3cret")
@@ -303,8 +303,12 @@ def test_a_document_that_is_none_is_named(text: str, field: str) -> None:
         st.binary(max_size=100),
         st.recursive(
             st.none() | st.booleans() | st.integers(-(10**20), 10**20) | st.text(),
-            lambda inner: st.lists(inner, max_size=3)
-            | st.dictionaries(st.sampled_from(["id", "kind", "at", "data", "state", "currency", "lines", "amount"]), inner),
+            lambda inner: (
+                st.lists(inner, max_size=3)
+                | st.dictionaries(
+                    st.sampled_from(["id", "kind", "at", "data", "state", "currency", "lines", "amount"]), inner
+                )
+            ),
         ).map(lambda document: json.dumps(document).encode()),
     ),
 )

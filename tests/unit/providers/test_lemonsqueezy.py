@@ -8,7 +8,7 @@ from tenrusl.payments import PaymentStatus
 from tenrusl.providers import PROVIDERS
 from tenrusl.providers.body import MalformedWebhookError
 from tenrusl.providers.types import ExtractedEvent, Outcome
-from tests.unit.providers.requests import json_request
+from tests.unit.providers.webhook_requests import json_request
 
 LEMON = PROVIDERS["lemonsqueezy"]
 S = PaymentStatus
@@ -27,7 +27,13 @@ def _extract(event: str, kind: str = "orders", **attributes: Any) -> ExtractedEv
         ("order_created", "orders", {"status": "failed"}, S.FAILED, 1199),
         ("order_created", "orders", {"status": "unheard_of"}, None, None),
         ("order_created", "orders", {}, None, None),
-        ("order_refunded", "orders", {"status": "paid", "refunded": False, "refunded_amount": 5}, S.PARTIALLY_REFUNDED, 5),
+        (
+            "order_refunded",
+            "orders",
+            {"status": "paid", "refunded": False, "refunded_amount": 5},
+            S.PARTIALLY_REFUNDED,
+            5,
+        ),
         ("order_refunded", "orders", {"status": "paid", "refunded": True}, S.REFUNDED, 1199),
         ("subscription_payment_success", "subscription-invoices", {"status": "paid"}, S.SUCCEEDED, 1199),
         ("subscription_payment_failed", "subscription-invoices", {"status": "pending"}, S.FAILED, 1199),

@@ -10,7 +10,7 @@ from tenrusl.errors import Reason
 from tenrusl.payments import PaymentStatus
 from tenrusl.providers import PROVIDERS
 from tenrusl.providers.types import ExtractedEvent
-from tests.unit.providers.requests import credentials_of, json_request, request
+from tests.unit.providers.webhook_requests import credentials_of, json_request, request
 
 PAYONEER = PROVIDERS["payoneer"]
 S = PaymentStatus

@@ -11,7 +11,7 @@ from tenrusl.providers import PROVIDERS
 from tenrusl.providers.body import MalformedWebhookError
 from tenrusl.providers.types import Webhook
 from tenrusl.simulator import sign_webhook
-from tests.unit.providers.requests import credentials_of, request
+from tests.unit.providers.webhook_requests import credentials_of, request
 
 SKRILL = PROVIDERS["skrill"]
 CREDENTIALS = credentials_of(merchant_id="4637827", secret_word="word")
@@ -66,10 +66,14 @@ def test_a_field_that_stands_twice_is_refused() -> None:
     assert SKRILL.verify(webhook, CREDENTIALS, 0).reason is Reason.BODY_MALFORMED
 
 
+def _md5(text: str) -> str:
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest().upper()
+
+
 def test_a_withdrawn_permission_is_verified_and_tells_no_payment() -> None:
-    inner = hashlib.md5(b"word").hexdigest().upper()
+    inner = _md5("word")
     fields = {"merchant_id": "4637827", "transaction_id": "A-1", "status": "-1", "rec_payment_id": "77"}
-    fields["md5sig"] = hashlib.md5(f"4637827A-1{inner}-177".encode()).hexdigest().upper()
+    fields["md5sig"] = _md5(f"4637827A-1{inner}-177")
     webhook = request(urlencode(fields).encode())
     assert SKRILL.verify(webhook, CREDENTIALS, 0).valid
     event = SKRILL.extract(webhook)

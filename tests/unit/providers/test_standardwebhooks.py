@@ -12,7 +12,7 @@ from tenrusl.providers import PROVIDERS
 from tenrusl.providers.body import MalformedWebhookError
 from tenrusl.providers.types import Credentials, ExtractedEvent
 from tenrusl.simulator import sign_webhook, simulated_credentials
-from tests.unit.providers.requests import credentials_of, json_request, request
+from tests.unit.providers.webhook_requests import credentials_of, json_request, request
 
 STANDARD = PROVIDERS["standardwebhooks"]
 SENT = 1_785_000_000
@@ -41,7 +41,10 @@ def test_every_changed_character_of_an_ed25519_signature_is_refused() -> None:
     headers = _signature(_only("private_key"))
     value = headers["webhook-signature"]
     for index, character in enumerate(value):
-        for changed in (value[:index] + chr(ord(character) ^ 1) + value[index + 1 :], value[:index] + value[index + 1 :]):
+        for changed in (
+            value[:index] + chr(ord(character) ^ 1) + value[index + 1 :],
+            value[:index] + value[index + 1 :],
+        ):
             forged = request(b"{}", headers | {"webhook-signature": changed})
             assert not STANDARD.verify(forged, _only("public_key"), SENT).valid, changed
 
@@ -122,7 +125,9 @@ def _extract(event_type: str, **data: Any) -> ExtractedEvent:
         ("succeeded", {}, None),
     ],
 )
-def test_only_types_of_payments_tell_a_state(event_type: str, data: dict[str, Any], status: PaymentStatus | None) -> None:
+def test_only_types_of_payments_tell_a_state(
+    event_type: str, data: dict[str, Any], status: PaymentStatus | None
+) -> None:
     assert _extract(event_type, id="pay_1", **data).payment_status is status
 
 

@@ -8,7 +8,7 @@ from tenrusl.payments import PaymentStatus
 from tenrusl.providers import PROVIDERS
 from tenrusl.providers.body import MalformedWebhookError
 from tenrusl.providers.types import Outcome
-from tests.unit.providers.requests import json_request
+from tests.unit.providers.webhook_requests import json_request
 
 TRIPAY = PROVIDERS["tripay"]
 S = PaymentStatus
@@ -20,8 +20,15 @@ def _body(**fields: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     ("word", "status"),
-    [("PAID", S.SUCCEEDED), ("FAILED", S.FAILED), ("EXPIRED", S.EXPIRED), ("REFUND", S.REFUNDED), ("UNPAID", S.PENDING)]
-    + [("paid", None), ("SETTLED", None)],
+    [
+        ("PAID", S.SUCCEEDED),
+        ("FAILED", S.FAILED),
+        ("EXPIRED", S.EXPIRED),
+        ("REFUND", S.REFUNDED),
+        ("UNPAID", S.PENDING),
+        ("paid", None),
+        ("SETTLED", None),
+    ],
 )
 def test_a_word_means_this_state(word: str, status: PaymentStatus | None) -> None:
     event = TRIPAY.extract(json_request(_body(status=word)))

@@ -86,7 +86,8 @@ _STATEMENTS = (
     """
     CREATE TABLE payment_transitions (
         webhook_event_id uuid PRIMARY KEY,
-        payment_id       uuid NOT NULL REFERENCES payments (id),
+        -- no foreign key: written in the transaction that holds the payment's lock, and payments are never deleted
+        payment_id       uuid NOT NULL,
         from_status      text,
         to_status        text NOT NULL,
         disposition      text NOT NULL,
