@@ -57,7 +57,7 @@ class Step:
 def demo_steps(settings: Settings, now: datetime) -> list[Step]:
     """All steps, in the order in which they are sent. now: the time at which they are signed."""
     sender = _Sender(settings, now)
-    steps = [step for provider in PROVIDERS for step in _life_of_a_payment(sender, provider)]
+    steps = [step for provider in _CURRENCY for step in _life_of_a_payment(sender, provider)]
     return [*steps, *_stripe_refusals(sender), *_refusals(sender), *_failures(sender)]
 
 

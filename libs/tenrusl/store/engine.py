@@ -1,12 +1,13 @@
 """Connections to PostgreSQL, and what a lost one is called."""
 
+import select
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
 import psycopg
-from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy import event, text
+from sqlalchemy.exc import DBAPIError, InterfaceError, InvalidatePoolError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -54,8 +55,8 @@ class Engine:
 def build_engine(database_url: str, *, service: str, pool_size: int) -> Engine:
     """An engine with at most `pool_size` connections in each of its two pools, kept open.
 
-    database_url: postgresql+psycopg://… No connection is tested before use: that would be a round trip for
-    each batch. A lost connection fails one call with UnavailableError and empties its pool.
+    database_url: postgresql+psycopg://… A connection that the server has closed is replaced before use; one that
+    is lost in other ways fails one call with UnavailableError.
     """
     options: dict[str, Any] = {
         "pool_size": pool_size,
@@ -68,10 +69,26 @@ def build_engine(database_url: str, *, service: str, pool_size: int) -> Engine:
             "options": " ".join(f"-c {name}={value}" for name, value in _SESSION.items()),
         },
     }
-    return Engine(
+    engine = Engine(
         autocommitting=create_async_engine(database_url, isolation_level="AUTOCOMMIT", **options),
         transactional=create_async_engine(database_url, **options),
     )
+    for pool in (engine.autocommitting, engine.transactional):
+        event.listen(pool.sync_engine, "checkout", _refuse_closed)
+    return engine
+
+
+def _refuse_closed(connection: Any, _record: object, _proxy: object) -> None:
+    """Has the pool replaced when the server has closed a connection in it: an idle one has nothing to read.
+
+    Asks the kernel only, so it costs no round trip.
+    """
+    driver = connection.driver_connection
+    poll = select.poll()
+    if not driver.closed:
+        poll.register(driver.fileno(), select.POLLIN)
+    if driver.closed or poll.poll(0):
+        raise InvalidatePoolError("the server has closed the connection")
 
 
 class ContentionError(UnavailableError):
