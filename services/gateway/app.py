@@ -1,7 +1,7 @@
 """The gateway as one ASGI application: webhooks on their own short path, everything else through Starlette."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -25,9 +25,11 @@ from services.gateway.problems import (
     ProblemError,
     from_rpc,
 )
-from services.gateway.webhooks import PATH_PREFIXES, Scope, Send, WebhookEndpoint
+from services.gateway.webhooks import PATH_PREFIXES, Scope, WebhookEndpoint
 from tenrusl.clock import Clock
 from tenrusl.rpc.context import request_id
+
+Send = Callable[[Message], Awaitable[None]]
 
 _LOGGED_PREFIX = "/api/"  # probes come every second
 _log = structlog.get_logger("gateway")
@@ -50,7 +52,7 @@ class Gateway:
         path: str = scope["path"]
         for prefix in PATH_PREFIXES:
             if path.startswith(prefix):
-                await self._webhooks(scope, receive, send, path[len(prefix) :])
+                await self._webhooks(scope, receive, path[len(prefix) :])
                 return
         await self._answer_api(scope, receive, send)
 

@@ -5,7 +5,7 @@ The hot path: plain ASGI, ahead of Starlette, with as few objects per request as
 
 import re
 import time
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -15,7 +15,6 @@ from services.gateway.body import (
     BodyTimeoutError,
     BodyTooLargeError,
     ClientGoneError,
-    Message,
     Receive,
     read_body,
 )
@@ -29,6 +28,7 @@ from services.gateway.headers import (
 )
 from services.gateway.metrics import GatewayMetrics
 from services.gateway.problems import CONTENT_TYPE, HEADERS_TOO_LARGE, TOO_LARGE, TOO_SLOW, Problem, unavailable
+from services.gateway.protocol import ANSWER_AT_ONCE
 from tenrusl.api.common.v1.common_pb2 import ErrorReason
 from tenrusl.api.ingress.v1.ingress_pb2 import WebhookDisposition as Disposition
 from tenrusl.clock import Clock
@@ -37,7 +37,6 @@ from tenrusl.providers.types import Outcome as ReplyTo
 from tenrusl.providers.types import Reply
 
 Scope = MutableMapping[str, Any]
-Send = Callable[[Message], Awaitable[None]]
 
 PATH_PREFIXES = ("/api/webhooks/", "/api/v1/webhooks/")
 ROUTE = "webhooks"
@@ -65,9 +64,12 @@ class ProviderAnswers:
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
+    """Ready to be sent, but for date, request id and connection. Lines end in CRLF."""
+
     status: int
+    status_line: bytes
+    head: bytes
     body: bytes
-    headers: tuple[tuple[bytes, bytes], ...]
 
 
 class WebhookEndpoint:
@@ -97,7 +99,7 @@ class WebhookEndpoint:
             for disposition, to in _ACCEPTED.items()
         }
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send, provider: str) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, provider: str) -> None:
         """Answers one request. `provider` is the rest of the path, unchecked."""
         started = time.perf_counter()
         request_id = request_id_of(scope["headers"], self._clock)
@@ -106,14 +108,8 @@ class WebhookEndpoint:
         except ClientGoneError:
             self._metrics.body_refused("client_gone")
             return
-        await send(
-            {
-                "type": "http.response.start",
-                "status": answer.status,
-                "headers": (*answer.headers, (REQUEST_ID, request_id.encode())),
-            }
-        )
-        await send({"type": "http.response.body", "body": answer.body})
+        head = b"%s%s: %s\r\n" % (answer.head, REQUEST_ID, request_id.encode())
+        scope[ANSWER_AT_ONCE](answer.status_line, head, answer.body)
         self._metrics.answered(ROUTE, answer.status, time.perf_counter() - started)
 
     async def _answer(self, scope: Scope, receive: Receive, provider: str, request_id: str) -> _Answer:
@@ -202,7 +198,13 @@ def _problem(problem: Problem, request_id: str) -> _Answer:
 def _finished(status: int, body: bytes, headers: tuple[tuple[bytes, bytes], ...]) -> _Answer:
     # 204 has no body and says nothing about its length (RFC 9110, section 8.6).
     length = () if status == HTTPStatus.NO_CONTENT else ((b"content-length", str(len(body)).encode()),)
-    return _Answer(int(status), body, (*headers, *length, *SECURITY_HEADERS))
+    phrase = HTTPStatus(status).phrase.encode()
+    return _Answer(
+        status=int(status),
+        status_line=b"HTTP/1.1 %d %s\r\n" % (status, phrase),
+        head=b"".join(b"%s: %s\r\n" % header for header in (*headers, *length, *SECURITY_HEADERS)),
+        body=body,
+    )
 
 
 _REJECTED = _finished(HTTPStatus.UNAUTHORIZED, REJECTED_BODY, ((b"content-type", CONTENT_TYPE),))

@@ -49,7 +49,8 @@ def process_events_by(stub: processor_pb2_grpc.ProcessorServiceStub) -> ProcessE
 
     async def process(event_ids: Sequence[UUID], timeout_seconds: float) -> None:
         request = processor_pb2.ProcessEventsRequest(event_ids=[str(event_id) for event_id in event_ids])
-        await stub.ProcessEvents(request, timeout=timeout_seconds)
+        # A processor that is just starting is waited for: what is handed over late need not wait for its due time.
+        await stub.ProcessEvents(request, timeout=timeout_seconds, wait_for_ready=True)
 
     return process
 

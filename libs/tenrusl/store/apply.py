@@ -24,6 +24,7 @@ _FIND = f"""
     UNION
     SELECT {_STATE} FROM payments
     WHERE provider = ANY(%(providers)s) AND provider_ref = ANY(%(provider_refs)s)
+        AND provider_ref <> payment_ref
     """  # noqa: S608 - a constant
 
 # In the order of the ids: whoever locks several payments must.

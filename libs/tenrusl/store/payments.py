@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, insert, select
+from sqlalchemy import ColumnElement, Select, and_, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -82,8 +82,12 @@ async def get_payment(connection: AsyncConnection, payment_id: UUID) -> Payment 
 
 async def get_payment_by_reference(connection: AsyncConnection, provider: str, reference: str) -> Payment | None:
     """The payment with that payment_ref, else with that provider_ref, else the newest with that merchant_ref."""
-    for column in (payments.c.payment_ref, payments.c.provider_ref, payments.c.merchant_ref):
-        query = select(*_COLUMNS).where(payments.c.provider == provider, column == reference)
+    by_payment_ref = payments.c.payment_ref == reference
+    # The second condition of each is that of its index.
+    by_provider_ref = and_(payments.c.provider_ref == reference, payments.c.provider_ref != payments.c.payment_ref)
+    by_merchant_ref = and_(payments.c.merchant_ref == reference, payments.c.merchant_ref != payments.c.payment_ref)
+    for condition in (by_payment_ref, by_provider_ref, by_merchant_ref):
+        query = select(*_COLUMNS).where(payments.c.provider == provider, condition)
         found = await _first(connection, query.order_by(payments.c.id.desc()).limit(1))
         if found is not None:
             return found

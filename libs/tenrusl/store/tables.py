@@ -94,8 +94,12 @@ payments = Table(
     Column("updated_at", _TIME, nullable=False),
     UniqueConstraint("provider", "payment_ref", name="payments_provider_payment_ref_key"),
     CheckConstraint("origin IN ('api', 'event')", name="payments_origin_check"),
-    Index("payments_provider_ref_idx", "provider", "provider_ref"),
-    Index("payments_merchant_ref_idx", "provider", "merchant_ref"),
+    Index(
+        "payments_provider_ref_idx", "provider", "provider_ref", postgresql_where=text("provider_ref <> payment_ref")
+    ),
+    Index(
+        "payments_merchant_ref_idx", "provider", "merchant_ref", postgresql_where=text("merchant_ref <> payment_ref")
+    ),
     Index(
         "payments_idempotency_key_idx",
         "idempotency_key_sha256",

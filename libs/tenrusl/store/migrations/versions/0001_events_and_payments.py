@@ -77,8 +77,15 @@ _STATEMENTS = (
         CONSTRAINT payments_origin_check CHECK (origin IN ('api', 'event'))
     )
     """,
-    "CREATE INDEX payments_provider_ref_idx ON payments (provider, provider_ref)",
-    "CREATE INDEX payments_merchant_ref_idx ON payments (provider, merchant_ref)",
+    # Most payments are known by the provider's own reference alone: those need no second entry.
+    """
+    CREATE INDEX payments_provider_ref_idx ON payments (provider, provider_ref)
+        WHERE provider_ref <> payment_ref
+    """,
+    """
+    CREATE INDEX payments_merchant_ref_idx ON payments (provider, merchant_ref)
+        WHERE merchant_ref <> payment_ref
+    """,
     """
     CREATE INDEX payments_idempotency_key_idx ON payments (idempotency_key_sha256)
         WHERE idempotency_key_sha256 IS NOT NULL
