@@ -1,7 +1,8 @@
 """Puts the webhooks that wait at the same moment into one AcceptWebhooks call.
 
-Self-clocking: a batch leaves as soon as fewer than `max_in_flight` are under way. An idle gateway adds no
-delay, a busy one fills its batches. One call per webhook would cost about 250 µs of CPU on each side.
+Self-clocking: a batch leaves at once when none is under way, and beside others (fewer than `max_in_flight`) as
+soon as it is as large as they are. An idle gateway adds no delay, a busy one fills its batches: one call per
+webhook would cost about 250 µs of CPU on each side.
 """
 
 from __future__ import annotations
@@ -85,7 +86,7 @@ class Batcher:
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[_Waiting] = deque()
         self._waiting_bytes = 0
-        self._in_flight: set[asyncio.Task[None]] = set()
+        self._in_flight: dict[asyncio.Task[None], int] = {}
         self._pump_is_due = False
         self._closed = False
 
@@ -109,7 +110,7 @@ class Batcher:
         outcome: asyncio.Future[Outcome | None] = self._loop.create_future()
         self._waiting.append(_Waiting(webhook, outcome, self._loop.time(), size))
         self._waiting_bytes += size
-        if not self._pump_is_due and len(self._in_flight) < self._limits.max_in_flight:
+        if not self._pump_is_due and self._may_leave():
             # After the requests that the event loop has in hand already: they join without a delay.
             self._pump_is_due = True
             self._loop.call_soon(self._pump)
@@ -124,13 +125,21 @@ class Batcher:
 
     def _pump(self) -> None:
         self._pump_is_due = False
-        while len(self._in_flight) < self._limits.max_in_flight and (batch := self._take_batch()):
+        while self._may_leave() and (batch := self._take_batch()):
             task = self._loop.create_task(self._send(batch))
-            self._in_flight.add(task)
+            self._in_flight[task] = len(batch)
             task.add_done_callback(self._sent)
 
+    def _may_leave(self) -> bool:
+        """The first batch leaves at once. One beside it is worth a call only if it is as large."""
+        if not self._in_flight:
+            return True
+        if len(self._in_flight) >= self._limits.max_in_flight:
+            return False
+        return len(self._waiting) >= min(max(self._in_flight.values()), self._limits.max_webhooks)
+
     def _sent(self, task: asyncio.Task[None]) -> None:
-        self._in_flight.discard(task)
+        del self._in_flight[task]
         self._pump()
 
     def _take_batch(self) -> list[_Waiting]:

@@ -22,7 +22,7 @@ MAX_IN_FLIGHT = 4
 PATIENCE_SECONDS = 0.25
 # When batches come this large, the next one may gather this long: a larger batch costs less for each event.
 BUSY_BATCH_EVENTS = 16
-GATHER_SECONDS = 0.04
+GATHER_SECONDS = 0.05
 TIMEOUT_SECONDS = 45.0  # longer than any event takes
 FIRST_PAUSE_SECONDS = 0.1  # after a failure; doubled up to MAX_PAUSE_SECONDS, so that an overload can pass
 MAX_PAUSE_SECONDS = 2.0

@@ -158,11 +158,12 @@ def _media_type(content_type: str) -> str:
 def _stored_headers(headers: Headers) -> str:
     kept: list[tuple[str, str]] = []
     for name in STORED_HEADERS:
-        if name in headers:
-            try:
-                kept.append((name, (headers.get(name) or "")[:MAX_STORED_HEADER_CHARACTERS]))
-            except SignatureError:  # stands twice: neither is worth keeping
-                continue
+        try:
+            value = headers.get(name)
+        except SignatureError:  # stands twice: neither is worth keeping
+            continue
+        if value:
+            kept.append((name, value[:MAX_STORED_HEADER_CHARACTERS]))
     return _as_json(tuple(kept))
 
 

@@ -36,6 +36,8 @@ _STOP_MARGIN_SECONDS = 3.0
 _LOCAL_DRAIN_SECONDS = "5"
 
 _SECRETS = ("TENRUSL_WEBHOOK_SECRET_", "TENRUSL_PROVIDER_")
+# On one machine, answering providers goes before processing: what is stored can wait, a provider does not.
+_PREFIXES = {"processor": ("nice", "-n", "10")}
 # Each service gets only what it works with; the names begin like this.
 _KEPT_FROM = {
     "gateway": ("DB_", "REDIS_", *_SECRETS),
@@ -146,6 +148,7 @@ class Stack:
             self._services[service] = Process(
                 name=service,
                 argv=[sys.executable, "-m", f"services.{service}"],
+                prefix=_PREFIXES.get(service, ()),
                 env=self._environ_of(service),
                 log=self._logs / f"{service}.log",
             )

@@ -19,7 +19,9 @@ _LENGTH = struct.Struct("!i")
 _BOOLEAN = struct.Struct("!i?")
 _INTEGER = struct.Struct("!ii")
 _BIGINT = struct.Struct("!iq")
-_NULL = _LENGTH.pack(-1)
+_length = _LENGTH.pack
+_NULL = _length(-1)
+_UUID_LENGTH = _length(16)
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)  # of PostgreSQL's timestamps
 
 
@@ -57,17 +59,18 @@ class TimestamptzArray(_Array):
 
 def texts(values: Sequence[str | None]) -> TextArray:
     """Raises UnicodeEncodeError for half of a surrogate pair."""
-    return TextArray(_join(25, values, [_NULL if v is None else _sized(v.encode()) for v in values]))
+    encoded = [None if value is None else value.encode() for value in values]
+    return TextArray(_join(25, values, [_NULL if v is None else _length(len(v)) + v for v in encoded]))
 
 
 def uuids(values: Sequence[UUID]) -> UuidArray:
     """An array without NULL."""
-    return UuidArray(_join(2950, values, [_sized(value.bytes) for value in values]))
+    return UuidArray(_join(2950, values, [_UUID_LENGTH + value.bytes for value in values]))
 
 
 def byteas(values: Sequence[bytes]) -> ByteaArray:
     """An array without NULL."""
-    return ByteaArray(_join(17, values, [_sized(value) for value in values]))
+    return ByteaArray(_join(17, values, [_length(len(value)) + value for value in values]))
 
 
 def booleans(values: Sequence[bool]) -> BooleanArray:
@@ -96,10 +99,6 @@ def _join(element_oid: int, values: Sequence[object], encoded: Iterable[bytes]) 
         return _HEADER.pack(0, 0, element_oid, 0, 0)[:12]
     has_null = int(None in values)
     return _HEADER.pack(1, has_null, element_oid, len(values), 1) + b"".join(encoded)
-
-
-def _sized(data: bytes) -> bytes:
-    return _LENGTH.pack(len(data)) + data
 
 
 def _packed(layout: struct.Struct, size: int, value: int) -> bytes:
