@@ -30,19 +30,16 @@ async def read_body(receive: Receive, declared_bytes: int, *, max_bytes: int, ti
         raise BodyTooLargeError
     try:
         async with asyncio.timeout(timeout_seconds):
-            message = await receive()
-            body: bytes = message.get("body", b"")
-            if message["type"] == "http.request" and not message.get("more_body") and len(body) <= max_bytes:
-                return body  # nearly always: it came together with its headers
-            return await _read_rest(receive, message, max_bytes)
+            return await _read(receive, max_bytes)
     except TimeoutError:
         raise BodyTimeoutError from None
 
 
-async def _read_rest(receive: Receive, message: Message, max_bytes: int) -> bytes:
+async def _read(receive: Receive, max_bytes: int) -> bytes:
     chunks: list[bytes] = []
     size = 0
     while True:
+        message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientGoneError
         chunk: bytes = message.get("body", b"")
@@ -52,4 +49,3 @@ async def _read_rest(receive: Receive, message: Message, max_bytes: int) -> byte
         chunks.append(chunk)
         if not message.get("more_body"):
             return b"".join(chunks)
-        message = await receive()

@@ -28,7 +28,7 @@ from services.gateway.headers import (
 )
 from services.gateway.metrics import GatewayMetrics
 from services.gateway.problems import CONTENT_TYPE, HEADERS_TOO_LARGE, TOO_LARGE, TOO_SLOW, Problem, unavailable
-from services.gateway.protocol import ANSWER_AT_ONCE
+from services.gateway.protocol import EXCHANGE
 from tenrusl.api.common.v1.common_pb2 import ErrorReason
 from tenrusl.api.ingress.v1.ingress_pb2 import WebhookDisposition as Disposition
 from tenrusl.clock import Clock
@@ -109,7 +109,7 @@ class WebhookEndpoint:
             self._metrics.body_refused("client_gone")
             return
         head = b"%s%s: %s\r\n" % (answer.head, REQUEST_ID, request_id.encode())
-        scope[ANSWER_AT_ONCE](answer.status_line, head, answer.body)
+        scope[EXCHANGE].answer(answer.status_line, head, answer.body)
         self._metrics.answered(ROUTE, answer.status, time.perf_counter() - started)
 
     async def _answer(self, scope: Scope, receive: Receive, provider: str, request_id: str) -> _Answer:
@@ -121,12 +121,14 @@ class WebhookEndpoint:
         if too_large(headers):
             return _problem(HEADERS_TOO_LARGE, request_id)
         try:
-            body = await read_body(
-                receive,
-                declared_length(headers),
-                max_bytes=self._max_body_bytes,
-                timeout_seconds=self._body_timeout_seconds,
-            )
+            body = scope[EXCHANGE].body_at_hand()
+            if body is None or len(body) > self._max_body_bytes:
+                body = await read_body(
+                    receive,
+                    declared_length(headers),
+                    max_bytes=self._max_body_bytes,
+                    timeout_seconds=self._body_timeout_seconds,
+                )
         except BodyTooLargeError:
             self._metrics.body_refused("too_large")
             return _problem(TOO_LARGE, request_id)
