@@ -384,6 +384,9 @@ def read_credentials(env: Mapping[str, str]) -> tuple[CredentialVersions, list[s
             except (OSError, UnicodeDecodeError) as exc:
                 problems.append(f"{name}: cannot read the file: {type(exc).__name__}")
                 continue
+            if not text:
+                problems.append(f"{name}: the file is empty")
+                continue
         version = "current"
         if tail.endswith("_NEXT"):
             tail, version = tail.removesuffix("_NEXT"), "next"

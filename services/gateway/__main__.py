@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry
 from services.gateway.bootstrap import build
 from services.gateway.server import build_server, listen, serve_until_stopped
 from services.gateway.webhooks import ProviderAnswers
-from tenrusl.providers import PROVIDERS
+from tenrusl.provider_loading import load_providers
 from tenrusl.rpc.process import run
 from tenrusl.settings import Settings
 
@@ -17,7 +17,7 @@ async def serve(settings: Settings, registry: CollectorRegistry) -> None:
     listener = listen(settings.gateway_listen)
     answers = {
         name: ProviderAnswers(replies=provider.replies, methods=provider.methods)
-        for name, provider in PROVIDERS.items()
+        for name, provider in load_providers(settings).items()
     }
     gateway = build(settings, registry, answers)
     server = build_server(gateway.app, settings.drain_timeout.total_seconds())

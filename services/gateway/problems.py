@@ -58,11 +58,10 @@ class Problem:
         return json.dumps(document).encode()
 
 
+CLOSE = (b"connection", b"close")
 TOO_LARGE = Problem(status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail="the body is larger than allowed")
 # The rest of the body is not wanted, so the connection cannot be used again (RFC 9110, section 15.5.9).
-TOO_SLOW = Problem(
-    status=HTTPStatus.REQUEST_TIMEOUT, detail="the body took too long", headers=((b"connection", b"close"),)
-)
+TOO_SLOW = Problem(status=HTTPStatus.REQUEST_TIMEOUT, detail="the body took too long", headers=(CLOSE,))
 HEADERS_TOO_LARGE = Problem(
     status=HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, detail="there are more headers than allowed"
 )

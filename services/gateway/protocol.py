@@ -38,8 +38,8 @@ class Exchange:
         """The body if it has come as a whole, as it nearly always has, together with its headers."""
         return None if self._cycle.more_body else bytes(self._cycle.body)
 
-    def answer(self, status_line: bytes, head: bytes, body: bytes) -> None:
-        """Sends a whole answer in one write, unless the client is gone.
+    def answer(self, status_line: bytes, head: bytes, body: bytes, *, closes: bool) -> None:
+        """Sends a whole answer in one write, unless the client is gone. closes: and ends the connection.
 
         status_line and head: complete lines, with the length of the body and without date and connection.
         """
@@ -47,6 +47,10 @@ class Exchange:
         if cycle.disconnected or cycle.response_started:
             return
         dates = b"".join(b"%s: %s\r\n" % header for header in self._server_state.default_headers)
+        if closes:
+            cycle.keep_alive = False
+        if cycle.scope["method"] == "HEAD":
+            body = b""  # the length stays that of the body (RFC 9110, section 9.3.2)
         ending = b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n"
         cycle.response_started = True
         cycle.waiting_for_100_continue = False

@@ -21,13 +21,14 @@ from services.gateway.body import (
 from services.gateway.headers import (
     REQUEST_ID,
     SECURITY_HEADERS,
+    RawHeaders,
     SourceAddress,
     declared_length,
     request_id_of,
     too_large,
 )
 from services.gateway.metrics import GatewayMetrics
-from services.gateway.problems import CONTENT_TYPE, HEADERS_TOO_LARGE, TOO_LARGE, TOO_SLOW, Problem, unavailable
+from services.gateway.problems import CLOSE, CONTENT_TYPE, HEADERS_TOO_LARGE, TOO_LARGE, TOO_SLOW, Problem, unavailable
 from services.gateway.protocol import EXCHANGE
 from tenrusl.api.common.v1.common_pb2 import ErrorReason
 from tenrusl.api.ingress.v1.ingress_pb2 import WebhookDisposition as Disposition
@@ -49,6 +50,10 @@ _ACCEPTED = {
     Disposition.WEBHOOK_DISPOSITION_DUPLICATE: ReplyTo.DUPLICATE,
 }
 
+# What bodies that are still coming may take, by their declared length: senders that never finish hold it for no
+# longer than the body timeout.
+MAX_READING_BYTES = 256 * 1024 * 1024
+_OVERLOADED = unavailable("too many webhooks are waiting", Reason.OVERLOADED)
 NOT_FOUND = Problem(status=HTTPStatus.NOT_FOUND, detail="no such provider", reason=Reason.PROVIDER_UNKNOWN)
 # The same bytes whatever the cause: a forger learns nothing from it. So no reason, and no request id either.
 REJECTED_BODY = Problem(status=HTTPStatus.UNAUTHORIZED, detail="the webhook is not authentic").body()
@@ -70,6 +75,7 @@ class _Answer:
     status_line: bytes
     head: bytes
     body: bytes
+    closes: bool
 
 
 class WebhookEndpoint:
@@ -92,6 +98,7 @@ class WebhookEndpoint:
         self._clock = clock
         self._max_body_bytes = max_body_bytes
         self._body_timeout_seconds = body_timeout_seconds
+        self._reading_bytes = 0
         self._allow = {name: ", ".join(sorted(answers.methods)) for name, answers in providers.items()}
         self._replies = {
             (name, disposition): _prepared(answers.replies[to])
@@ -109,7 +116,7 @@ class WebhookEndpoint:
             self._metrics.body_refused("client_gone")
             return
         head = b"%s%s: %s\r\n" % (answer.head, REQUEST_ID, request_id.encode())
-        scope[EXCHANGE].answer(answer.status_line, head, answer.body)
+        scope[EXCHANGE].answer(answer.status_line, head, answer.body, closes=answer.closes)
         self._metrics.answered(ROUTE, answer.status, time.perf_counter() - started)
 
     async def _answer(self, scope: Scope, receive: Receive, provider: str, request_id: str) -> _Answer:
@@ -123,18 +130,15 @@ class WebhookEndpoint:
         try:
             body = scope[EXCHANGE].body_at_hand()
             if body is None or len(body) > self._max_body_bytes:
-                body = await read_body(
-                    receive,
-                    declared_length(headers),
-                    max_bytes=self._max_body_bytes,
-                    timeout_seconds=self._body_timeout_seconds,
-                )
+                body = await self._read_body(receive, headers)
         except BodyTooLargeError:
             self._metrics.body_refused("too_large")
             return _problem(TOO_LARGE, request_id)
         except BodyTimeoutError:
             self._metrics.body_refused("too_slow")
             return _problem(TOO_SLOW, request_id)
+        except OverloadedError:
+            return _problem(_OVERLOADED, request_id)
         webhook = ReceivedWebhook(
             provider=provider,
             method=method,
@@ -148,8 +152,22 @@ class WebhookEndpoint:
         try:
             outcome = await self._batcher.submit(webhook)
         except OverloadedError:
-            return _problem(unavailable("too many webhooks are waiting", Reason.OVERLOADED), request_id)
+            return _problem(_OVERLOADED, request_id)
         return self._answer_to(outcome, provider, request_id)
+
+    async def _read_body(self, receive: Receive, headers: RawHeaders) -> bytes:
+        """A body that is still coming. Raises OverloadedError when those that come may fill MAX_READING_BYTES."""
+        declared = declared_length(headers)
+        reserved = min(declared or self._max_body_bytes, self._max_body_bytes)
+        if self._reading_bytes + reserved > MAX_READING_BYTES:
+            raise OverloadedError("too many bodies are being read")
+        self._reading_bytes += reserved
+        try:
+            return await read_body(
+                receive, declared, max_bytes=self._max_body_bytes, timeout_seconds=self._body_timeout_seconds
+            )
+        finally:
+            self._reading_bytes -= reserved
 
     def _answer_to(self, outcome: Outcome | None, provider: str, request_id: str) -> _Answer:
         if outcome is None:
@@ -201,11 +219,13 @@ def _finished(status: int, body: bytes, headers: tuple[tuple[bytes, bytes], ...]
     # 204 has no body and says nothing about its length (RFC 9110, section 8.6).
     length = () if status == HTTPStatus.NO_CONTENT else ((b"content-length", str(len(body)).encode()),)
     phrase = HTTPStatus(status).phrase.encode()
+    lines = [header for header in (*headers, *length, *SECURITY_HEADERS) if header != CLOSE]
     return _Answer(
         status=int(status),
         status_line=b"HTTP/1.1 %d %s\r\n" % (status, phrase),
-        head=b"".join(b"%s: %s\r\n" % header for header in (*headers, *length, *SECURITY_HEADERS)),
+        head=b"".join(b"%s: %s\r\n" % header for header in lines),
         body=body,
+        closes=CLOSE in headers,
     )
 
 

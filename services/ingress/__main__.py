@@ -16,7 +16,7 @@ from tenrusl.api.ingress.v1 import ingress_pb2, ingress_pb2_grpc
 from tenrusl.api.processor.v1 import processor_pb2_grpc
 from tenrusl.clock import SystemClock
 from tenrusl.crypto import PayloadCipher, decode_app_key
-from tenrusl.providers import PROVIDERS
+from tenrusl.provider_loading import load_providers
 from tenrusl.rpc.channel import build_channel
 from tenrusl.rpc.process import run
 from tenrusl.rpc.server import RpcServer
@@ -27,18 +27,19 @@ from tenrusl.store.event_store import EventStore
 
 async def serve(settings: Settings, registry: CollectorRegistry) -> None:
     """Builds the object graph and serves until told to stop."""
+    providers = load_providers(settings)
     engine = build_engine(settings.database_url, service="ingress", pool_size=settings.db_pool_size)
     channel = build_channel(settings.processor_target)
     clock = SystemClock()
-    metrics = IngressMetrics(registry, PROVIDERS)
+    metrics = IngressMetrics(registry, providers)
     credentials = CredentialBook(
-        PROVIDERS, settings.credentials, files=settings.credential_files, read=load_credentials
+        providers, settings.credentials, files=settings.credential_files, read=load_credentials
     )
     store = EventStore(engine, partition_days=settings.payload_partition_days)
     handoff = Handoff(process_events_by(processor_pb2_grpc.ProcessorServiceStub(channel)), metrics)
     acceptor = Acceptor(
         judge=Judge(
-            providers=PROVIDERS,
+            providers=providers,
             allowed=settings.allowed_providers,
             credentials=credentials,
             cipher=PayloadCipher(decode_app_key(settings.app_key)),
@@ -61,15 +62,15 @@ async def serve(settings: Settings, registry: CollectorRegistry) -> None:
         IngressServicer(acceptor),
         ingress_pb2.DESCRIPTOR.services_by_name["IngressService"].full_name,
     )
-    background = [
-        asyncio.create_task(task) for task in (handoff.run(), credentials.watch(), keep_partitions(store, clock))
-    ]
     try:
-        await server.run()
+        # A background task that fails ends the process, and its supervisor starts a new one.
+        async with asyncio.TaskGroup() as group:
+            work = (handoff.run(), credentials.watch(), keep_partitions(store, clock))
+            background = [group.create_task(task) for task in work]
+            await server.run()
+            for task in background:
+                task.cancel()
     finally:
-        for task in background:
-            task.cancel()
-        await asyncio.gather(*background, return_exceptions=True)
         await channel.close()
         await engine.dispose()
 

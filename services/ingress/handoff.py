@@ -1,6 +1,7 @@
 """Handing new events to the processor, in the background and without promises.
 
-An event that is not handed over is due by itself a little later, so nothing here is kept, repeated or waited for.
+An event that is not handed over is due by itself a little later, so what is kept and waited for here is bounded, and
+nothing is repeated.
 """
 
 import asyncio

@@ -17,7 +17,7 @@ from tenrusl.clock import SystemClock
 from tenrusl.coordination.client import build_redis
 from tenrusl.coordination.idempotency import IdempotencyStore
 from tenrusl.crypto import PayloadCipher, decode_app_key
-from tenrusl.providers import PROVIDERS
+from tenrusl.provider_loading import load_providers
 from tenrusl.rpc.process import run
 from tenrusl.rpc.server import RpcServer
 from tenrusl.settings import Settings, UnknownPayment
@@ -45,7 +45,7 @@ async def serve(settings: Settings, registry: CollectorRegistry) -> None:
     )
     payments = Payments(
         engine=engine,
-        providers=settings.allowed_providers or PROVIDERS,
+        providers=settings.allowed_providers or load_providers(settings),
         idempotency_ttl=settings.idempotency_ttl,
         clock=clock,
     )

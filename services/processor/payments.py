@@ -28,6 +28,7 @@ from tenrusl.store.payments import (
     get_payment_by_reference,
     insert_payment,
     list_payments,
+    lock_idempotency_key,
 )
 
 MAX_REFERENCE_CHARACTERS = 255
@@ -80,10 +81,11 @@ class Payments:
         self.validate(order)
         now = self._clock.now()
         payment_id = uuid7(now)
+        reference = order.payment_ref or order.merchant_ref
         payment = Payment(
             id=payment_id,
             provider=order.provider,
-            payment_ref=order.payment_ref or str(payment_id),
+            payment_ref=reference or str(payment_id),
             provider_ref=None,
             merchant_ref=order.merchant_ref or None,
             status=PaymentStatus.PENDING,
@@ -95,16 +97,17 @@ class Payments:
         key_sha256 = hashlib.sha256(order.idempotency_key.encode()).digest() if order.idempotency_key else None
         async with transaction(self._engine) as connection:
             if key_sha256 is not None:
+                await lock_idempotency_key(connection, key_sha256)
                 earlier = await get_payment_by_idempotency_key(
                     connection, key_sha256, created_after=now - self._idempotency_ttl
                 )
                 if earlier is not None:
                     return _same(earlier, order), True
-            if order.payment_ref:
+            if reference:
                 # An event may have brought it already, under the provider's own reference.
-                known = await get_payment_by_reference(connection, order.provider, order.payment_ref)
+                known = await get_payment_by_reference(connection, order.provider, reference)
                 if known is not None:
-                    message = f"{order.provider} has a payment {order.payment_ref!r}: {known.id}"
+                    message = f"{order.provider} has a payment {reference!r}: {known.id}"
                     raise AlreadyExistsError(Reason.PAYMENT_EXISTS, message)
             await insert_payment(connection, payment, idempotency_key_sha256=key_sha256)
         return payment, False
@@ -175,9 +178,14 @@ def _reference_violations(field: str, text: str, required: bool) -> list[FieldVi
 
 
 def _same(payment: Payment, order: PaymentOrder) -> Payment:
-    asked = (order.provider, order.amount_minor, order.currency, order.merchant_ref or None)
-    created = (payment.provider, payment.amount_minor, payment.currency, payment.merchant_ref)
-    if asked != created or (order.payment_ref and order.payment_ref != payment.payment_ref):
+    # What the order left open may have been filled in by events since.
+    asked = (order.provider, order.amount_minor, order.currency)
+    same = (
+        asked == (payment.provider, payment.amount_minor, payment.currency)
+        and order.payment_ref in ("", payment.payment_ref)
+        and order.merchant_ref in ("", payment.merchant_ref)
+    )
+    if not same:
         raise ConflictError(
             Reason.IDEMPOTENCY_KEY_REUSED, "this idempotency key was used with another request; use a new one"
         )

@@ -109,14 +109,22 @@ class Processor:
         ready = [event for event in claimed if event.id not in failures and event.id not in orders.delays]
         slow = [event for event in claimed if event.id not in failures and event.id in orders.delays]
         outcomes = await asyncio.gather(
-            self._apply(ready), *(self._apply_later(event, orders.delays[event.id]) for event in slow)
+            self._apply(ready),
+            *(self._apply_later(event, orders.delays[event.id]) for event in slow),
+            return_exceptions=True,  # none goes on when this is over, and what is known is settled
         )
-        for applied, failed in outcomes:
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                continue
+            applied, failed = outcome
             results |= dict.fromkeys(applied.processed, PROCESSED)
             failures |= failed | dict.fromkeys(applied.unknown, _UNKNOWN_PAYMENT)
         if failures:
             results |= await self._settle([event for event in claimed if event.id in failures], failures)
         self._count(claimed, results)
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException):
+                raise outcome
         return results
 
     async def _apply_later(self, event: ClaimedEvent, delay: timedelta) -> tuple[Applied, dict[UUID, Failure]]:
@@ -130,7 +138,8 @@ class Processor:
         try:
             return await self._apply_together(events), {}
         except ContentionError:
-            failure = _CONTENTION
+            # One by one they would wait for the same rows again, each for itself.
+            return Applied(), {event.id: _CONTENTION for event in events}
         except UnavailableError:
             raise
         except Exception as exc:

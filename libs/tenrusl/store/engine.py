@@ -62,6 +62,7 @@ def build_engine(database_url: str, *, service: str, pool_size: int) -> Engine:
         "pool_size": pool_size,
         "max_overflow": 0,
         "pool_timeout": POOL_TIMEOUT_SECONDS,
+        "hide_parameters": True,  # errors are logged
         "connect_args": {
             "application_name": f"tenrusl-{service}",
             "connect_timeout": CONNECT_TIMEOUT_SECONDS,
@@ -92,7 +93,7 @@ def _refuse_closed(connection: Any, _record: object, _proxy: object) -> None:
 
 
 class ContentionError(UnavailableError):
-    """A deadlock, or a lock or a statement that took too long. The database is there; trying again may help."""
+    """A deadlock, or a lock, a statement or a free connection that took too long. The database is there."""
 
 
 @asynccontextmanager
@@ -142,14 +143,16 @@ async def database_errors(pool: AsyncEngine) -> AsyncIterator[None]:
             raise UnavailableError(Reason.DATABASE_UNAVAILABLE, "the database does not answer") from exc
         raise
     except PoolTimeoutError as exc:
-        raise UnavailableError(Reason.DATABASE_UNAVAILABLE, "no connection to the database is free") from exc
+        raise ContentionError(Reason.DATABASE_UNAVAILABLE, "no connection to the database is free") from exc
 
 
 async def is_ready(engine: Engine) -> bool:
-    """Whether the database answers and has been migrated."""
+    """Whether the database answers and has been migrated. Asks beside the pool of the hot path: busy is ready."""
     try:
-        async with autocommit(engine) as connection:
+        async with transaction(engine) as connection:
             found = await connection.scalar(text("SELECT to_regclass('webhook_events') IS NOT NULL"))
+    except ContentionError:
+        return True
     except UnavailableError:
         return False
     return bool(found)

@@ -8,6 +8,7 @@ from datetime import date, timedelta
 
 from sqlalchemy import Connection, text
 
+from tenrusl.errors import Reason, UnavailableError
 from tenrusl.store.engine import Engine, transaction
 
 # Held while partitions are made; the number is this project's own, chosen at random.
@@ -21,10 +22,12 @@ async def add_partitions(engine: Engine, first_day: date, days: int) -> int:
 
 
 def add_partitions_sync(connection: Connection, first_day: date, days: int) -> int:
-    """The same, on a connection that is in a transaction.
+    """The same, on a connection that is in a transaction. Raises UnavailableError before the first migration.
 
     CREATE and ATTACH instead of CREATE … PARTITION OF: attaching does not lock the parent against inserts.
     """
+    if connection.scalar(text("SELECT to_regclass('webhook_payloads')")) is None:
+        raise UnavailableError(Reason.DATABASE_UNAVAILABLE, "the database is not migrated")
     wanted = [first_day + timedelta(days=offset) for offset in range(days)]
     existing = _partition_names(connection)
     if all(_name(day) in existing for day in wanted):

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, insert, select
+from sqlalchemy import ColumnElement, Select, and_, func, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -92,6 +92,12 @@ async def get_payment_by_reference(connection: AsyncConnection, provider: str, r
         if found is not None:
             return found
     return None
+
+
+async def lock_idempotency_key(connection: AsyncConnection, idempotency_key_sha256: bytes) -> None:
+    """One transaction at a time goes beyond this under a key, also when Redis has lost its lock."""
+    key = int.from_bytes(idempotency_key_sha256[:8], signed=True)
+    await connection.execute(select(func.pg_advisory_xact_lock(key)))
 
 
 async def get_payment_by_idempotency_key(

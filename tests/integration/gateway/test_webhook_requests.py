@@ -323,6 +323,17 @@ async def test_a_connection_is_used_again() -> None:
         assert [webhook.body for webhook in stack.ingress.webhooks] == [b'{"n": 0}', b'{"n": 1}', b'{"n": 2}']
 
 
+async def test_head_has_no_body_so_the_next_answer_is_read_right() -> None:
+    async with gateway_stack() as stack:
+        reader, writer = await stack.connect()
+        request = b"%s /api/webhooks/mock HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
+        writer.write(request % b"HEAD" + request % b"POST")
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 405 ")
+        assert (await read_answer(reader)).status == 202
+        writer.close()
+
+
 async def test_pipelined_webhooks_are_answered_in_order() -> None:
     one = b"POST /api/webhooks/mock HTTP/1.1\r\nHost: x\r\nX-Request-ID: request-%d\r\nContent-Length: 2\r\n\r\n{}"
     async with gateway_stack() as stack:

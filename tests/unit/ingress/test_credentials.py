@@ -63,3 +63,14 @@ def test_a_file_that_vanishes_leaves_the_secret_in_force(tmp_path: Path) -> None
 def test_a_missing_file_at_the_start_is_named(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=NAME):
         load_credentials({NAME: str(tmp_path / "none")})
+
+
+def test_a_file_that_is_not_filled_yet_leaves_the_secrets_in_force(tmp_path: Path) -> None:
+    current, following = tmp_path / "current", tmp_path / "next"
+    current.write_text("one")
+    environ = {NAME: str(current), "TENRUSL_WEBHOOK_SECRET_MOCK_NEXT_FILE": str(following)}
+    following.write_text("two")
+    book = book_of(environ, current, following)
+    following.write_text("")
+    assert not book.refresh()
+    assert secrets(book, "mock", PROVIDERS["mock"].secret_field) == ["one", "two"]
