@@ -57,7 +57,9 @@ async def test_a_payment_announced_by_the_merchants_reference_takes_its_events(
 
 
 @pytest.mark.parametrize(
-    "order", [replace(ORDER, payment_ref="order-1"), replace(ORDER, merchant_ref="order-1")], ids=["payment", "merchant"]
+    "order",
+    [replace(ORDER, payment_ref="order-1"), replace(ORDER, merchant_ref="order-1")],
+    ids=["payment", "merchant"],
 )
 async def test_a_reference_that_an_event_brought_is_not_announced_again(
     payments: Payments, processor: Processor, put: Put, order: PaymentOrder
