@@ -235,6 +235,12 @@ class Settings:
         timedelta(hours=24),
     )  # fmt: skip
 
+    key_ca_file: Path | None = setting(
+        "TENRUSL_KEY_CA_FILE",
+        Path,
+        "authorities in PEM for providers' keys that are served locally; empty means the system's",
+        None,
+    )
     unknown_payment: UnknownPayment = setting(
         "TENRUSL_UNKNOWN_PAYMENT",
         _choice(UnknownPayment),

@@ -45,9 +45,11 @@ ROUTE = "webhooks"
 # GET is passed on because some providers verify an address with it; ingress knows who uses what.
 _METHODS = frozenset({"GET", "POST"})
 _PROVIDER = re.compile(r"[a-z0-9_]{1,64}")
-_ACCEPTED = {
+_REPLIED = {
     Disposition.WEBHOOK_DISPOSITION_ACCEPTED: ReplyTo.ACCEPTED,
     Disposition.WEBHOOK_DISPOSITION_DUPLICATE: ReplyTo.DUPLICATE,
+    # The same bytes whatever the cause: a forger learns nothing from it. So no reason, and no request id either.
+    Disposition.WEBHOOK_DISPOSITION_REJECTED: ReplyTo.REJECTED,
 }
 
 # What bodies that are still coming may take, by their declared length: senders that never finish hold it for no
@@ -55,8 +57,6 @@ _ACCEPTED = {
 MAX_READING_BYTES = 256 * 1024 * 1024
 _OVERLOADED = unavailable("too many webhooks are waiting", Reason.OVERLOADED)
 NOT_FOUND = Problem(status=HTTPStatus.NOT_FOUND, detail="no such provider", reason=Reason.PROVIDER_UNKNOWN)
-# The same bytes whatever the cause: a forger learns nothing from it. So no reason, and no request id either.
-REJECTED_BODY = Problem(status=HTTPStatus.UNAUTHORIZED, detail="the webhook is not authentic").body()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +103,7 @@ class WebhookEndpoint:
         self._replies = {
             (name, disposition): _prepared(answers.replies[to])
             for name, answers in providers.items()
-            for disposition, to in _ACCEPTED.items()
+            for disposition, to in _REPLIED.items()
         }
 
     async def __call__(self, scope: Scope, receive: Receive, provider: str) -> None:
@@ -172,11 +172,12 @@ class WebhookEndpoint:
     def _answer_to(self, outcome: Outcome | None, provider: str, request_id: str) -> _Answer:
         if outcome is None:
             return _problem(unavailable("the webhook could not be stored", Reason.SERVICE_UNAVAILABLE), request_id)
+        if outcome.HasField("reply"):
+            given = outcome.reply
+            return _prepared(Reply(given.status, given.body, given.content_type or None))
         if reply := self._replies.get((provider, outcome.disposition)):
             return reply
         match outcome.disposition:
-            case Disposition.WEBHOOK_DISPOSITION_REJECTED:
-                return _REJECTED
             case Disposition.WEBHOOK_DISPOSITION_UNKNOWN_PROVIDER:
                 return _problem(NOT_FOUND, request_id)
             case Disposition.WEBHOOK_DISPOSITION_METHOD_NOT_ALLOWED:
@@ -227,6 +228,3 @@ def _finished(status: int, body: bytes, headers: tuple[tuple[bytes, bytes], ...]
         body=body,
         closes=CLOSE in headers,
     )
-
-
-_REJECTED = _finished(HTTPStatus.UNAUTHORIZED, REJECTED_BODY, ((b"content-type", CONTENT_TYPE),))

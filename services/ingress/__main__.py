@@ -16,6 +16,8 @@ from tenrusl.api.ingress.v1 import ingress_pb2, ingress_pb2_grpc
 from tenrusl.api.processor.v1 import processor_pb2_grpc
 from tenrusl.clock import SystemClock
 from tenrusl.crypto import PayloadCipher, decode_app_key
+from tenrusl.keysources.https import HttpsFetcher
+from tenrusl.keysources.source import KeySource
 from tenrusl.provider_loading import load_providers
 from tenrusl.rpc.channel import build_channel
 from tenrusl.rpc.process import run
@@ -36,6 +38,7 @@ async def serve(settings: Settings, registry: CollectorRegistry) -> None:
         providers, settings.credentials, files=settings.credential_files, read=load_credentials
     )
     store = EventStore(engine, partition_days=settings.payload_partition_days)
+    keys = KeySource(HttpsFetcher(ca_file=settings.key_ca_file), clock)
     handoff = Handoff(process_events_by(processor_pb2_grpc.ProcessorServiceStub(channel)), metrics)
     acceptor = Acceptor(
         judge=Judge(
@@ -44,6 +47,7 @@ async def serve(settings: Settings, registry: CollectorRegistry) -> None:
             credentials=credentials,
             cipher=PayloadCipher(decode_app_key(settings.app_key)),
         ),
+        keys=keys,
         store=store,
         hand_off=handoff.offer,
         handoff_delay=settings.handoff_delay,
@@ -71,6 +75,7 @@ async def serve(settings: Settings, registry: CollectorRegistry) -> None:
             for task in background:
                 task.cancel()
     finally:
+        await keys.close()
         await channel.close()
         await engine.dispose()
 

@@ -12,7 +12,17 @@ from tenrusl.crypto import PayloadCipher
 from tenrusl.errors import Reason
 from tenrusl.ids import uuid7
 from tenrusl.providers.body import MalformedWebhookError
-from tenrusl.providers.types import Credentials, ExtractedEvent, Headers, PaymentKey, Provider, SignatureError, Webhook
+from tenrusl.providers.types import (
+    Credentials,
+    ExtractedEvent,
+    Headers,
+    PaymentKey,
+    Provider,
+    Reply,
+    SignatureError,
+    Webhook,
+)
+from tenrusl.providers.types import Outcome as ReplyTo
 from tenrusl.store.events import NewEvent
 
 # Kept beside an event for support and audit. Never a signature, a token or an address of a person.
@@ -46,6 +56,14 @@ class Disposition(StrEnum):
     MALFORMED = "malformed"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     NOT_STORED = "not_stored"
+    ANSWERED = "answered"
+
+
+_REPLIED = {
+    Disposition.ACCEPTED: ReplyTo.ACCEPTED,
+    Disposition.DUPLICATE: ReplyTo.DUPLICATE,
+    Disposition.REJECTED: ReplyTo.REJECTED,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +83,16 @@ class Refusal:
     reason: Reason
 
 
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A question of the provider, not an event. Nothing is stored."""
+
+    reply: Reply
+
+
+Judgement = NewEvent | Refusal | Answered
+
+
 class Judge:
     """Judges webhooks of the allowed providers. allowed: provider names, empty means all that are known."""
 
@@ -81,8 +109,26 @@ class Judge:
         self._credentials = credentials
         self._cipher = cipher
 
-    def judge(self, delivery: Delivery, now: datetime) -> NewEvent | Refusal:
-        """The event to store (deliveries 1), or the refusal. The first thing that is wrong decides."""
+    def needs_key(self, delivery: Delivery) -> tuple[Provider, Credentials] | None:
+        """The provider and its credentials when a public document must be added to these before `judge`."""
+        provider = self._providers.get(delivery.provider)
+        if provider is None or provider.key_needed is None or provider.name not in self._allowed:
+            return None
+        return provider, self._credentials.get(provider.name, _NO_CREDENTIALS)
+
+    def reply_to(self, delivery: Delivery, disposition: Disposition) -> Reply | None:
+        """The provider's answer where it depends on the request; None for the usual one."""
+        provider = self._providers.get(delivery.provider)
+        outcome = _REPLIED.get(disposition)
+        if provider is None or provider.replies_for is None or outcome is None:
+            return None
+        return provider.replies_to(delivery.webhook)[outcome]
+
+    def judge(self, delivery: Delivery, now: datetime, credentials: Credentials | None = None) -> Judgement:
+        """The event to store (deliveries 1), or the refusal. The first thing that is wrong decides.
+
+        credentials: those of the provider with a fetched document added; by default the configured ones.
+        """
         provider = self._providers.get(delivery.provider)
         if provider is None:
             return Refusal(Disposition.UNKNOWN_PROVIDER, Reason.PROVIDER_UNKNOWN)
@@ -97,12 +143,17 @@ class Judge:
             return Refusal(Disposition.REJECTED, exc.reason)
         if content_type and _media_type(content_type) not in provider.content_types:
             return Refusal(Disposition.UNSUPPORTED_MEDIA_TYPE, Reason.CONTENT_TYPE_UNSUPPORTED)
-        credentials = self._credentials.get(provider.name, _NO_CREDENTIALS)
+        if credentials is None:
+            credentials = self._credentials.get(provider.name, _NO_CREDENTIALS)
         verdict = provider.verify(webhook, credentials, now.timestamp())
         if verdict.reason is not None:
             malformed = verdict.reason in _MALFORMED
             return Refusal(Disposition.MALFORMED if malformed else Disposition.REJECTED, verdict.reason)
         try:
+            if provider.handshake is not None:
+                reply = provider.handshake(webhook, credentials, now.timestamp())
+                if reply is not None:
+                    return Answered(reply)
             extracted = provider.extract(webhook)
         except MalformedWebhookError as exc:
             return Refusal(Disposition.MALFORMED, exc.reason)
@@ -119,7 +170,8 @@ class Judge:
         content_type: str | None,
         now: datetime,
     ) -> NewEvent:
-        body = delivery.webhook.body
+        # A notification by GET has its content in the query.
+        body = delivery.webhook.body if delivery.webhook.method == "POST" else delivery.webhook.query.encode("latin-1")
         event_id = uuid7(now)
         by_merchant = provider.payment_key is PaymentKey.MERCHANT_REF
         return NewEvent(

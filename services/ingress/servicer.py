@@ -71,8 +71,13 @@ def _delivery(webhook: ingress_pb2.Webhook) -> Delivery:
 
 
 def _outcome(outcome: Outcome) -> ingress_pb2.WebhookOutcome:
-    return ingress_pb2.WebhookOutcome(
+    message = ingress_pb2.WebhookOutcome(
         disposition=_DISPOSITIONS[outcome.disposition],
         reason=_REASONS[outcome.reason] if outcome.reason else common_pb2.ERROR_REASON_UNSPECIFIED,
         event_id=str(outcome.event_id) if outcome.event_id else "",
     )
+    if reply := outcome.reply:
+        message.reply.status = reply.status
+        message.reply.content_type = reply.content_type or ""
+        message.reply.body = reply.body
+    return message

@@ -6,7 +6,11 @@ from tenrusl.providers.types import Outcome, Reply
 
 _JSON = "application/json"
 # 401 without WWW-Authenticate: no provider would answer a challenge, and it would name the scheme.
-REJECTED = Reply(401, b'{"status":"rejected"}', _JSON)
+REJECTED = Reply(
+    401,
+    b'{"type":"about:blank","title":"Unauthorized","status":401,"detail":"the webhook is not authentic"}',
+    "application/problem+json",  # RFC 9457, as all refusals of the gateway
+)
 RECEIVED = Reply(200, b'{"received":true}', _JSON)
 
 

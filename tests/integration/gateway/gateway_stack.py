@@ -15,6 +15,7 @@ from services.gateway.server import build_server, listen
 from services.gateway.webhooks import ProviderAnswers
 from tenrusl.api.ingress.v1 import ingress_pb2, ingress_pb2_grpc
 from tenrusl.api.processor.v1 import payment_pb2_grpc
+from tenrusl.providers.replies import REJECTED
 from tenrusl.providers.types import Outcome, Reply
 from tenrusl.rpc.server import RpcServer
 from tenrusl.secret import Secret
@@ -27,11 +28,13 @@ PROVIDERS = {
         replies={
             Outcome.ACCEPTED: Reply(202, b'{"ok":true}', "application/json"),
             Outcome.DUPLICATE: Reply(200, b"OK", "text/plain"),
+            Outcome.REJECTED: REJECTED,
         },
         methods=frozenset({"POST"}),
     ),
     "silent": ProviderAnswers(
-        replies={Outcome.ACCEPTED: Reply(204), Outcome.DUPLICATE: Reply(204)}, methods=frozenset({"GET", "POST"})
+        replies={Outcome.ACCEPTED: Reply(204), Outcome.DUPLICATE: Reply(204), Outcome.REJECTED: REJECTED},
+        methods=frozenset({"GET", "POST"})
     ),
 }
 

@@ -1,11 +1,14 @@
 """Accepting batches against a real PostgreSQL."""
 
 import asyncio
+import base64
 import hashlib
 import hmac
 import json
-from collections.abc import Callable, Sequence
-from datetime import timedelta
+import random
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -14,12 +17,21 @@ from prometheus_client import CollectorRegistry
 from services.ingress.accept import Acceptor, Outcome
 from services.ingress.judge import Delivery, Disposition, Judge
 from services.ingress.metrics import IngressMetrics
+from tenrusl.clock import Clock
 from tenrusl.crypto import PayloadCipher
 from tenrusl.errors import Reason
+from tenrusl.keysources.https import FetchError
+from tenrusl.keysources.source import KeySource
 from tenrusl.local.postgres import EmbeddedPostgres
+from tenrusl.payments import PaymentStatus
 from tenrusl.providers import PROVIDERS
+from tenrusl.providers.keys import KeyRequest
 from tenrusl.providers.types import Credentials, Headers, SecretVersion, Webhook
 from tenrusl.secret import Secret
+from tenrusl.simulator.fetched_keys import publish
+from tenrusl.simulator.keys import simulated_credentials
+from tenrusl.simulator.payloads import build
+from tenrusl.simulator.signing import sign_webhook
 from tenrusl.store.engine import Engine, build_engine, transaction
 from tenrusl.store.event_store import EventStore
 from tests.builders import START, FixedClock, rows
@@ -27,27 +39,41 @@ from tests.conftest import OWN_DATABASE
 
 SECRET = "mock-secret"
 CIPHER = PayloadCipher(bytes(32))
+CREDENTIALS = {"mock": Credentials({"secret": (SecretVersion("current", Secret(SECRET)),)})}
+VECTORS = json.loads((Path(__file__).parents[2] / "data" / "vectors.json").read_text())
 
 
 class Receiver:
     """An acceptor, what it handed off, and what it counted."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(
+        self, engine: Engine, credentials: Mapping[str, Credentials] = CREDENTIALS, clock: Clock | None = None
+    ) -> None:
         self.handed_off: list[UUID] = []
         self.registry = CollectorRegistry()
+        self.fetched: list[str] = []
+        self.documents: dict[str, bytes] = {}
         self.acceptor = Acceptor(
             judge=Judge(
                 providers=PROVIDERS,
                 allowed=(),
-                credentials={"mock": Credentials({"secret": (SecretVersion("current", Secret(SECRET)),)})},
+                credentials=credentials,
                 cipher=CIPHER,
             ),
+            keys=KeySource(self.fetch, FixedClock()),
             store=EventStore(engine, partition_days=2),
             hand_off=self.handed_off.extend,
             handoff_delay=timedelta(seconds=10),
-            clock=FixedClock(),
+            clock=clock or FixedClock(),
             metrics=IngressMetrics(self.registry, PROVIDERS),
         )
+
+    async def fetch(self, request: KeyRequest) -> bytes:
+        """Stands for the network: `documents` by URL."""
+        self.fetched.append(request.url)
+        if request.url not in self.documents:
+            raise FetchError("no such document")
+        return self.documents[request.url]
 
     async def accept(self, *deliveries: Delivery) -> list[Outcome]:
         return await self.acceptor.accept(deliveries)
@@ -118,7 +144,7 @@ async def test_a_webhook_that_the_database_refuses_harms_no_other(engine: Engine
 async def test_a_defect_in_one_judgement_harms_no_other(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
     judge = Judge.judge
 
-    def faulty(self: Judge, item: Delivery, now: object) -> object:
+    def faulty(self: Judge, item: Delivery, now: object, credentials: object) -> object:
         if b"bad" in item.webhook.body:
             raise RuntimeError("a defect")
         return judge(self, item, START)
@@ -152,3 +178,53 @@ async def test_without_database_nothing_is_acknowledged_and_refusals_stay(
     assert dispositions(await receiver.accept(delivery({"id": "b"}))) == [Disposition.ACCEPTED]
     assert await rows(engine, "SELECT event_id FROM webhook_events ORDER BY 1") == [("a",), ("b",)]
     await engine.dispose()
+
+
+def signed_by(name: str, credentials: Credentials, status: PaymentStatus) -> Delivery:
+    """A webhook of this provider, as it would send it."""
+    provider = PROVIDERS[name]
+    body = build(
+        name,
+        status=status,
+        payment_ref="ref-1",
+        merchant_ref="order-1",
+        amount_minor=1000,
+        currency="USD",
+        occurred_at=START,
+        rng=random.Random(1),
+    )
+    signed = sign_webhook(provider, body, credentials, START.timestamp())
+    headers = Headers([(header.lower(), value) for header, value in signed.headers.items()])
+    webhook = Webhook(method="POST", path=f"/api/webhooks/{name}", headers=headers, body=signed.body)
+    return Delivery(provider=name, webhook=webhook, request_id="request-1")
+
+
+async def test_a_certificate_that_a_webhook_names_is_fetched_once(engine: Engine) -> None:
+    made = simulated_credentials(PROVIDERS["paypal"], random.Random(1))
+    signer, published = publish("paypal", made, "api.paypal.com")
+    receiver = Receiver(engine, {"paypal": published.verifier})
+    item = signed_by("paypal", signer, PaymentStatus.SUCCEEDED)
+    unknown = await receiver.accept(item, item)
+    assert unknown == [Outcome(Disposition.NOT_STORED, Reason.SERVICE_UNAVAILABLE)] * 2
+    assert len(receiver.fetched) == 1
+
+    receiver = Receiver(engine, {"paypal": published.verifier})
+    receiver.documents = {f"https://api.paypal.com{path}": text for path, text in published.documents.items()}
+    assert dispositions(await receiver.accept(item, item)) == [Disposition.ACCEPTED, Disposition.DUPLICATE]
+    assert dispositions(await receiver.accept(item)) == [Disposition.DUPLICATE]
+    assert len(receiver.fetched) == 1
+
+
+async def test_a_question_of_the_provider_is_answered_and_not_stored(engine: Engine) -> None:
+    vector = next(v for v in VECTORS if v.get("scheme") == "snap_token_request" and v["expect"] == "valid")
+    secrets = {**vector["secrets"], "secret_key": "for-the-token"}
+    credentials = Credentials({field: (SecretVersion("current", Secret(text)),) for field, text in secrets.items()})
+    clock = FixedClock(datetime.fromtimestamp(vector["now"] or START.timestamp(), UTC))
+    receiver = Receiver(engine, {"doku": credentials}, clock)
+    headers = Headers([(name.lower(), value) for name, value in vector["headers"].items()])
+    webhook = Webhook(method="POST", path=vector["path"], headers=headers, body=base64.b64decode(vector["body_b64"]))
+    (outcome,) = await receiver.accept(Delivery(provider="doku", webhook=webhook, request_id="request-1"))
+    assert outcome.disposition is Disposition.ANSWERED
+    assert outcome.reply is not None
+    assert json.loads(outcome.reply.body)["tokenType"] == "Bearer"
+    assert await rows(engine, "SELECT count(*) FROM webhook_events") == [(0,)]

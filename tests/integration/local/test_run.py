@@ -18,6 +18,7 @@ import pytest
 
 from tenrusl.local.addresses import free_addresses
 from tenrusl.local.ports import PortReservations, holder
+from tenrusl.providers import PROVIDERS
 
 _OWN_NAMES = ("APP_", "DB_", "REDIS_", "TENRUSL_", "CACHE_")
 _SECONDS = 60
@@ -118,6 +119,34 @@ def test_what_it_prints_can_be_pasted_and_is_counted(running: Run) -> None:
     assert send(webhook.replace("125000", "925000")).status_code == 401
     running.read_until("accepted 1  duplicate 2  rejected 1  processed 1  failed 0")
     assert send(question).json()["status"] == "succeeded"
+
+
+def test_the_printed_simulation_runs_and_finds_all_as_it_must_be(running: Run) -> None:
+    command = next(line for line in running.printed if " simulate " in line)
+    assert ".tenrusl/secrets.env" in command
+    done = subprocess.run(
+        [*shlex.split(command), "--count", "100", "--rate", "100", "--failing", "0.5", "--seed", "1"],
+        cwd=running.folder,
+        env=clean_environ(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=_SECONDS,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "all is as it must be" in done.stdout
+    for provider in PROVIDERS:
+        assert provider in done.stdout
+        assert f"without {provider}" not in done.stdout
+
+
+def test_no_service_gets_what_only_a_signer_needs(running: Run) -> None:
+    kept = (running.folder / ".tenrusl" / "secrets.env").read_text()
+    assert "TENRUSL_SIMULATOR_DANA__PRIVATE_KEY_PEM=" in kept
+    for child in running.children():
+        environ = Path(f"/proc/{child}/environ").read_bytes()
+        assert b"TENRUSL_SIMULATOR_" not in environ
+        assert b"PRIVATE KEY" not in environ
 
 
 def test_ctrl_c_ends_every_process_quietly(running: Run) -> None:
@@ -223,5 +252,5 @@ def test_the_demo_shows_that_every_line_is_as_it_must_be() -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r"(\d+) of \1 lines are as they must be", done.stdout)
-    for provider in ("mock", "stripe", "xendit", "midtrans"):
+    for provider in PROVIDERS:
         assert provider in done.stdout

@@ -19,6 +19,7 @@ class WebhookDisposition(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     WEBHOOK_DISPOSITION_MALFORMED: _ClassVar[WebhookDisposition]
     WEBHOOK_DISPOSITION_METHOD_NOT_ALLOWED: _ClassVar[WebhookDisposition]
     WEBHOOK_DISPOSITION_NOT_STORED: _ClassVar[WebhookDisposition]
+    WEBHOOK_DISPOSITION_ANSWERED: _ClassVar[WebhookDisposition]
 WEBHOOK_DISPOSITION_UNSPECIFIED: WebhookDisposition
 WEBHOOK_DISPOSITION_ACCEPTED: WebhookDisposition
 WEBHOOK_DISPOSITION_DUPLICATE: WebhookDisposition
@@ -28,6 +29,7 @@ WEBHOOK_DISPOSITION_UNSUPPORTED_MEDIA_TYPE: WebhookDisposition
 WEBHOOK_DISPOSITION_MALFORMED: WebhookDisposition
 WEBHOOK_DISPOSITION_METHOD_NOT_ALLOWED: WebhookDisposition
 WEBHOOK_DISPOSITION_NOT_STORED: WebhookDisposition
+WEBHOOK_DISPOSITION_ANSWERED: WebhookDisposition
 
 class AcceptWebhooksRequest(_message.Message):
     __slots__ = ("webhooks",)
@@ -70,11 +72,23 @@ class AcceptWebhooksResponse(_message.Message):
     def __init__(self, outcomes: _Optional[_Iterable[_Union[WebhookOutcome, _Mapping]]] = ...) -> None: ...
 
 class WebhookOutcome(_message.Message):
-    __slots__ = ("disposition", "reason", "event_id")
+    __slots__ = ("disposition", "reason", "event_id", "reply")
     DISPOSITION_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     EVENT_ID_FIELD_NUMBER: _ClassVar[int]
+    REPLY_FIELD_NUMBER: _ClassVar[int]
     disposition: WebhookDisposition
     reason: _common_pb2.ErrorReason
     event_id: str
-    def __init__(self, disposition: _Optional[_Union[WebhookDisposition, str]] = ..., reason: _Optional[_Union[_common_pb2.ErrorReason, str]] = ..., event_id: _Optional[str] = ...) -> None: ...
+    reply: WebhookReply
+    def __init__(self, disposition: _Optional[_Union[WebhookDisposition, str]] = ..., reason: _Optional[_Union[_common_pb2.ErrorReason, str]] = ..., event_id: _Optional[str] = ..., reply: _Optional[_Union[WebhookReply, _Mapping]] = ...) -> None: ...
+
+class WebhookReply(_message.Message):
+    __slots__ = ("status", "content_type", "body")
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_TYPE_FIELD_NUMBER: _ClassVar[int]
+    BODY_FIELD_NUMBER: _ClassVar[int]
+    status: int
+    content_type: str
+    body: bytes
+    def __init__(self, status: _Optional[int] = ..., content_type: _Optional[str] = ..., body: _Optional[bytes] = ...) -> None: ...
