@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from tenrusl.cli.simulate import simulate
+
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
 
@@ -37,3 +39,6 @@ def migrate() -> None:
     """Bring the database that DB_* or DB_URL names to the newest schema."""
     done = subprocess.run([sys.executable, "-m", "tenrusl.store.migrate"], check=False)
     raise typer.Exit(done.returncode)
+
+
+app.command()(simulate)

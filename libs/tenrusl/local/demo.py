@@ -16,6 +16,7 @@ import httpx
 import psycopg
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from tenrusl.api.processor.v1 import processor_pb2, processor_pb2_grpc
@@ -26,11 +27,13 @@ from tenrusl.local.ports import PortReservations
 from tenrusl.local.process import StartError
 from tenrusl.local.stack import Stack
 from tenrusl.providers import PROVIDERS
+from tenrusl.providers.types import Reply
 
 # What a shell may hold for other purposes must not reach the demo.
 _OWN_NAMES = ("APP_", "DB_", "REDIS_", "TENRUSL_", "CACHE_")
-# Failed events are due again at once, and given up soon.
-_RETRIES = {
+# Failed events are due again at once, and given up soon. This machine is its own proxy, see ELSEWHERE.
+_SETTINGS = {
+    "TENRUSL_TRUSTED_PROXIES": "127.0.0.1/32",
     "TENRUSL_RETRY_BASE_SECONDS": "0.02",
     "TENRUSL_RETRY_CAP_SECONDS": "0.05",
     "TENRUSL_RETRY_MAX_ATTEMPTS": str(MAX_ATTEMPTS),
@@ -38,18 +41,22 @@ _RETRIES = {
 _SETTLE_SECONDS = 10.0
 _POLL_SECONDS = 0.02
 _TABLE_WIDTH = 140
+_MAX_SHOWN = 36  # characters of an answer
+_PROBLEM = "application/problem+json"  # RFC 9457
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observed:
-    """What came of a request; the fields are those of Expected."""
+    """What came of a request. reply: the answer; event, payment: as in Expected."""
 
-    answer: int
+    reply: Reply
     event: tuple[str, int, int] | None
     payment: str | None
 
     def fulfils(self, expected: Expected) -> bool:
-        return (self.answer, self.event, self.payment) == (expected.answer, expected.event, expected.payment)
+        if expected.reply is not None and self.reply != expected.reply:
+            return False
+        return (self.reply.status, self.event, self.payment) == (expected.answer, expected.event, expected.payment)
 
 
 def demo(*, environ: Mapping[str, str]) -> bool:
@@ -61,7 +68,7 @@ def demo(*, environ: Mapping[str, str]) -> bool:
     try:
         print("starting PostgreSQL, Valkey and the five services on free ports …", flush=True)
         with (
-            Stack(folder=folder, environ={**own, **_RETRIES, **free_addresses(ports)}, keep_data=False) as stack,
+            Stack(folder=folder, environ={**own, **_SETTINGS, **free_addresses(ports)}, keep_data=False) as stack,
             _Observer(stack) as observer,
         ):
             began = time.monotonic()
@@ -80,7 +87,7 @@ def demo(*, environ: Mapping[str, str]) -> bool:
 
 def _send_all(stack: Stack, observer: _Observer) -> list[tuple[Step, Observed]]:
     try:
-        return [(step, observer.send(step)) for step in demo_steps(stack.settings, SystemClock().now())]
+        return [(step, observer.send(step)) for step in demo_steps(stack.signers, SystemClock())]
     except (httpx.HTTPError, grpc.RpcError, psycopg.Error) as exc:
         ended = stack.ended()
         raise StartError(ended.obituary() if ended is not None else f"{type(exc).__name__}: {exc}") from exc
@@ -107,14 +114,15 @@ class _Observer:
 
     def send(self, step: Step) -> Observed:
         """Sends it and waits, at most ten seconds, until its event is as expected."""
-        request = step.request
-        answer = self._http.post(f"/api/webhooks/{request.provider}", headers=request.headers, content=request.body)
+        request, http = step.request, step.request.http
+        answer = self._http.request(http.method, http.target, headers=dict(http.headers), content=http.body)
         deadline = time.monotonic() + _SETTLE_SECONDS
         event = self._event(request)
         while event != step.expected.event and time.monotonic() < deadline:
             time.sleep(_POLL_SECONDS)
             event = self._event(request)
-        return Observed(answer=answer.status_code, event=event, payment=self._payment(request))
+        reply = Reply(answer.status_code, answer.content, answer.headers.get("content-type"))
+        return Observed(reply=reply, event=event, payment=self._payment(request))
 
     def _event(self, request: Request) -> tuple[str, int, int] | None:
         row = self._database.execute(
@@ -134,7 +142,7 @@ class _Observer:
     def _payment(self, request: Request) -> str | None:
         if request.provider not in PROVIDERS:
             return None
-        answer = self._http.get(f"/api/v1/payments/{request.provider}/{request.payment_ref}/status")
+        answer = self._http.get(f"/api/v1/payments/{request.provider}/{request.reference}/status")
         if answer.status_code == httpx.codes.NOT_FOUND:
             return None
         document: dict[str, Any] = answer.raise_for_status().json()
@@ -143,24 +151,42 @@ class _Observer:
 
 def _print(lines: list[tuple[Step, Observed]], seconds: float) -> None:
     table = Table(box=SIMPLE_HEAD)
-    for heading in ("provider", "sent", "answered", "event", "payment", "expected", ""):
-        table.add_column(heading)
+    for heading in ("provider", "sent", "answered", "event", "payment", ""):
+        table.add_column(heading, no_wrap=heading in ("sent", "answered"))
+    shown = ""
     for step, seen in lines:
-        expected = step.expected
+        provider = step.request.provider
+        if shown and provider != shown:
+            table.add_section()
         table.add_row(
-            step.request.provider,
+            provider if provider != shown else "",
             step.what,
-            str(seen.answer),
+            _reply_text(seen.reply),
             _event_text(seen.event),
             seen.payment or "none",
-            f"{expected.answer}, {_event_text(expected.event)}, {expected.payment or 'none'}",
-            "[green]ok[/]" if seen.fulfils(expected) else "[red]WRONG[/]",
+            "[green]ok[/]"
+            if seen.fulfils(step.expected)
+            else f"[red]WRONG[/], must be {_expected_text(step.expected)}",
         )
+        shown = provider
     console = Console(width=None if sys.stdout.isatty() else _TABLE_WIDTH, highlight=False)
     console.print(table)
     good = sum(seen.fulfils(step.expected) for step, seen in lines)
     console.print("event: its status, tries where not one, x2: delivered twice")
     console.print(f"{good} of {len(lines)} lines are as they must be, in {seconds:.1f} s")
+
+
+def _reply_text(reply: Reply) -> str:
+    """Answers with a problem are the gateway's own and all alike."""
+    if not reply.body or reply.content_type == _PROBLEM:
+        return str(reply.status)
+    text = f"{reply.status} {reply.body.decode('utf-8', 'replace')}"
+    return escape(text if len(text) <= _MAX_SHOWN else text[: _MAX_SHOWN - 1] + "…")
+
+
+def _expected_text(expected: Expected) -> str:
+    reply = str(expected.answer) if expected.reply is None else _reply_text(expected.reply)
+    return f"{reply}, {_event_text(expected.event)}, {expected.payment or 'none'}"
 
 
 def _event_text(event: tuple[str, int, int] | None) -> str:

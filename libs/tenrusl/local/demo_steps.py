@@ -3,44 +3,62 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
-from tenrusl.local.signing import credentials_of
+from tenrusl.clock import Clock
 from tenrusl.payments import PaymentStatus
 from tenrusl.providers import PROVIDERS
-from tenrusl.providers.types import Headers, Webhook
-from tenrusl.settings import Settings
-from tenrusl.simulator import build, sign_webhook, simulated_credentials
+from tenrusl.providers.types import Credentials, Outcome, Reply
+from tenrusl.simulator import sign_webhook, simulated_credentials
+from tenrusl.simulator.offers import OFFERS
+from tenrusl.simulator.requests import SimulatedEvent, SimulatedRequest, sign_event, simulate_event, simulate_thin_event
 
 # The processor of the demo gives up after these, so that a dead letter is seen at once.
 MAX_ATTEMPTS = 3
+# The gateway of the demo believes X-Forwarded-For of its own machine, so that a line can come from elsewhere.
+ELSEWHERE = "203.0.113.7"
 _SEED = 2026
 _S = PaymentStatus
-_CURRENCY = {"mock": "EUR", "stripe": "USD", "xendit": "IDR", "midtrans": "IDR"}
+_THIN = "amazon_bwp"
+# First and second event of a payment, where it is not told from its beginning.
+_TOLD = {"tripay": (_S.SUCCEEDED, _S.REFUNDED)}
+# Their proof covers the amount; that of the others (xendit, payoneer, oy) covers nothing of the body.
+_AMOUNT_COVERED = (
+    "mock", "stripe", "midtrans", "paypal", "dana", "doku", "airwallex", "lemonsqueezy", "paddle", "skrill",
+    "standardwebhooks", "tripay",
+)  # fmt: skip
+_AMOUNT, _RAISED = b"12500", b"92500"  # as they stand in every provider's notation of 12,500.00
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One HTTP request. payment_ref: of the payment that it is about. event_id: under which it would be stored."""
+    """One HTTP request. reference: by which the payments API finds its payment. event_id: under which it would be
+    stored.
+    """
 
-    provider: str
-    headers: dict[str, str]
-    body: bytes
-    payment_ref: str
+    http: SimulatedRequest
+    reference: str
     event_id: str
+
+    @property
+    def provider(self) -> str:
+        return self.http.provider
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expected:
     """What must come of a request.
 
-    answer: HTTP status. event: the stored event's status, number of tries and deliveries; None: nothing is stored.
-    payment: its state afterwards; None: there is no such payment.
+    answer: HTTP status. reply: the whole answer in the provider's form; None: any with that status. event: the stored
+    event's status, number of tries and deliveries; None: nothing is stored. payment: its state afterwards; None:
+    there is no such payment.
     """
 
     answer: int
+    reply: Reply | None = None
     event: tuple[str, int, int] | None
     payment: PaymentStatus | None
 
@@ -54,136 +72,164 @@ class Step:
     expected: Expected
 
 
-def demo_steps(settings: Settings, now: datetime) -> list[Step]:
-    """All steps, in the order in which they are sent. now: the time at which they are signed."""
-    sender = _Sender(settings, now)
-    steps = [step for provider in _CURRENCY for step in _life_of_a_payment(sender, provider)]
-    return [*steps, *_stripe_refusals(sender), *_refusals(sender), *_failures(sender)]
+def demo_steps(credentials: Mapping[str, Credentials], clock: Clock) -> Iterator[Step]:
+    """All steps in their order. Each is signed when it is asked for: Paddle's signature is good for five seconds."""
+    sender = _Sender(credentials, clock)
+    for provider in PROVIDERS:
+        if provider == _THIN:
+            yield from _thin_events(sender)
+            continue
+        yield from _life_of_a_payment(sender, provider)
+        if provider in _AMOUNT_COVERED:
+            raised = sender.changed(sender.request(sender.event(provider, "5", _told(provider)[-1])))
+            yield _refused("amount changed after signing", raised, 401)
+        window = OFFERS[provider].window_seconds
+        if window is not None:
+            stale = sender.event(provider, "4", _S.SUCCEEDED)
+            yield _refused("signed too long ago", sender.request(stale, signed_seconds_ago=window + 60), 401)
+        if provider == "stripe":
+            refund = sender.request(sender.event(provider, "1", _S.REFUNDED))
+            yield _stored("refund of the first payment", refund, Outcome.ACCEPTED, ("processed", 1, 1), _S.REFUNDED)
+        if provider == "mock":
+            yield from _refusals(sender)
+            yield from _failures(sender)
+    unknown = sender.request(sender.event("mock", "8", _S.SUCCEEDED))
+    nobody = replace(unknown.http, provider="nobody", target="/api/webhooks/nobody")
+    yield _refused("unknown provider", replace(unknown, http=nobody), 404)
 
 
 class _Sender:
     """Builds and signs requests."""
 
-    def __init__(self, settings: Settings, now: datetime) -> None:
-        self._settings = settings
-        self._now = now
+    def __init__(self, credentials: Mapping[str, Credentials], clock: Clock) -> None:
+        self._credentials = credentials
+        self._clock = clock
         self._rng = random.Random(_SEED)  # noqa: S311 - repeats, protects nothing
 
-    def request(
+    def event(
         self,
         provider: str,
-        status: PaymentStatus,
         payment: str,
+        status: PaymentStatus,
         *,
-        minutes_ago: int = 0,
-        signed_minutes_ago: int = 0,
-        forged: bool = False,
+        minutes_ago: int = 5,
+        by_query: bool = False,
         extra: dict[str, Any] | None = None,
-    ) -> Request:
-        """minutes_ago: when it happened. forged: signed with a secret that is not configured."""
-        known = PROVIDERS[provider]
-        body = build(
+    ) -> SimulatedEvent:
+        """minutes_ago: when it happened."""
+        return simulate_event(
             provider,
             status=status,
-            payment_ref=f"{provider}_{payment}",
-            merchant_ref=f"order_{payment}",
+            payment=f"{provider}_{payment}",
             amount_minor=12_500_00,
-            currency=_CURRENCY[provider],
-            occurred_at=self._now - timedelta(minutes=minutes_ago),
+            currency=OFFERS[provider].currencies[0],
+            occurred_at=self._clock.now() - timedelta(minutes=minutes_ago),
             rng=self._rng,
+            by_query=by_query,
             extra=extra,
         )
-        credentials = simulated_credentials(known, self._rng) if forged else credentials_of(known, self._settings)
-        signed_at = self._now - timedelta(minutes=signed_minutes_ago)
-        signed = sign_webhook(known, body, credentials, signed_at.timestamp())
-        return Request(
-            provider=provider,
-            headers=dict(signed.headers),
-            body=signed.body,
-            payment_ref=f"{provider}_{payment}",
-            event_id=_event_id(provider, dict(signed.headers), signed.body),
-        )
+
+    def thin_event(self) -> SimulatedEvent:
+        """An event about an order."""
+        return simulate_thin_event(order="order-1", occurred_at=self._clock.now(), rng=self._rng)
+
+    def request(
+        self, event: SimulatedEvent, *, signed_seconds_ago: float = 0.0, forged: bool = False, elsewhere: bool = False
+    ) -> Request:
+        """forged: signed with a secret that is not configured. elsewhere: sent from another address."""
+        known = PROVIDERS[event.provider]
+        credentials = simulated_credentials(known, self._rng) if forged else self._credentials[event.provider]
+        http = sign_event(event, credentials, self._clock.now().timestamp() - signed_seconds_ago)
+        if elsewhere:
+            http = replace(http, headers={**http.headers, "X-Forwarded-For": ELSEWHERE})
+        event_id = known.extract(http.webhook()).event_id
+        return Request(http=http, reference=event.reference, event_id=event_id)
+
+    def changed(self, request: Request) -> Request:
+        """With another amount under the same signature."""
+        body = request.http.body.replace(_AMOUNT, _RAISED)
+        assert body != request.http.body
+        return replace(request, http=replace(request.http, body=body))
 
     def unreadable(self) -> Request:
         """A body that is signed and is no JSON."""
-        known, body = PROVIDERS["mock"], b'{"id": "evt_cut_off", "data": {'
-        signed = sign_webhook(known, body, credentials_of(known, self._settings), self._now.timestamp())
-        return Request(
-            provider="mock",
-            headers=dict(signed.headers),
-            body=body,
-            payment_ref="mock_unreadable",
-            event_id="evt_cut_off",
+        body = b'{"id": "evt_cut_off", "data": {'
+        signed = sign_webhook(PROVIDERS["mock"], body, self._credentials["mock"], self._clock.now().timestamp())
+        http = SimulatedRequest(
+            provider="mock", method="POST", target="/api/webhooks/mock", headers=signed.headers, body=body
         )
+        return Request(http=http, reference="mock_unreadable", event_id="evt_cut_off")
 
 
-def _event_id(provider: str, headers: dict[str, str], body: bytes) -> str:
-    webhook = Webhook(method="POST", path="", headers=Headers(list(headers.items())), body=body)
-    return PROVIDERS[provider].extract(webhook).event_id
+def _told(provider: str) -> tuple[PaymentStatus, PaymentStatus]:
+    return _TOLD.get(provider, (_S.PENDING, _S.SUCCEEDED))
 
 
-def _life_of_a_payment(sender: _Sender, provider: str) -> list[Step]:
-    """Pending, paid, told again, told late, forged: the payment ends paid, once."""
-    first, again = (202, 200) if provider == "mock" else (200, 200)
-    pending = sender.request(provider, _S.PENDING, "1", minutes_ago=9)
-    succeeded = sender.request(provider, _S.SUCCEEDED, "1", minutes_ago=5)
-    late = sender.request(provider, _S.PENDING, "2", minutes_ago=9)
-    forged = sender.request(provider, _S.SUCCEEDED, "3", forged=True)
-    return [
-        _step("pending", pending, first, ("processed", 1, 1), _S.PENDING),
-        _step("succeeded", succeeded, first, ("processed", 1, 1), _S.SUCCEEDED),
-        _step("the same again", succeeded, again, ("processed", 1, 2), _S.SUCCEEDED),
-        _step("the first one again", pending, again, ("processed", 1, 2), _S.SUCCEEDED),
-        _step(
-            "succeeded, of another payment",
-            sender.request(provider, _S.SUCCEEDED, "2", minutes_ago=5),
-            first,
-            ("processed", 1, 1),
-            _S.SUCCEEDED,
-        ),
-        _step("its older pending, late", late, first, ("processed", 1, 1), _S.SUCCEEDED),
-        _step("signed with a wrong secret", forged, 401, None, None),
-    ]
+def _life_of_a_payment(sender: _Sender, provider: str) -> Iterator[Step]:
+    """Two events in their order, two out of order, the same again, a forged one: the payment ends right, once."""
+    early, late = _told(provider)
+    by_query = OFFERS[provider].by_query  # then a GET is shown as well as a POST
+    first = sender.event(provider, "1", early, minutes_ago=9, by_query=by_query)
+    second = sender.event(provider, "1", late)
+    how = " (by GET)" if by_query else ""
+    yield _stored(f"{early}{how}", sender.request(first), Outcome.ACCEPTED, ("processed", 1, 1), early)
+    yield _stored(f"{late}", sender.request(second), Outcome.ACCEPTED, ("processed", 1, 1), late)
+    yield _stored("the same again", sender.request(second), Outcome.DUPLICATE, ("processed", 1, 2), late)
+    yield _stored(f"the first one again{how}", sender.request(first), Outcome.DUPLICATE, ("processed", 1, 2), late)
+    newer = sender.event(provider, "2", late)
+    older = sender.event(provider, "2", early, minutes_ago=9)
+    yield _stored(f"{late}, of another payment", sender.request(newer), Outcome.ACCEPTED, ("processed", 1, 1), late)
+    yield _stored(f"its older {early}, late", sender.request(older), Outcome.ACCEPTED, ("processed", 1, 1), late)
+    forged = sender.event(provider, "3", late)
+    if OFFERS[provider].has_secret:
+        yield _refused("signed with a wrong secret", sender.request(forged, forged=True), 401)
+    else:
+        yield _refused("from another address", sender.request(forged, elsewhere=True), 401)
 
 
-def _stripe_refusals(sender: _Sender) -> list[Step]:
-    stale = sender.request("stripe", _S.SUCCEEDED, "4", signed_minutes_ago=60)
-    refund = sender.request("stripe", _S.REFUNDED, "1")
-    return [
-        _step("signed an hour ago", stale, 401, None, None),
-        _step("refund of the first payment", refund, 200, ("processed", 1, 1), _S.REFUNDED),
-    ]
+def _thin_events(sender: _Sender) -> Iterator[Step]:
+    """Events that are recorded and move no payment."""
+    event, forged = sender.thin_event(), sender.thin_event()
+    yield _stored("an order's event", sender.request(event), Outcome.ACCEPTED, ("processed", 1, 1), None)
+    yield _stored("the same again", sender.request(event), Outcome.DUPLICATE, ("processed", 1, 2), None)
+    yield _refused("signed with a wrong key", sender.request(forged, forged=True), 401)
 
 
-def _refusals(sender: _Sender) -> list[Step]:
-    paid = sender.request("mock", _S.SUCCEEDED, "5")
-    changed = replace(paid, body=paid.body.replace(b"1250000", b"9250000"))
-    unsigned = replace(paid, headers={"Content-Type": "application/json"})
-    typed = replace(paid, headers={**paid.headers, "Content-Type": "text/plain"})
-    midtrans = sender.request("midtrans", _S.SUCCEEDED, "5")
-    raised = replace(midtrans, body=midtrans.body.replace(b'"gross_amount":"12500', b'"gross_amount":"92500'))
-    return [
-        _step("amount changed after signing", changed, 401, None, None),
-        _step("amount changed after signing", raised, 401, None, None),
-        _step("no signature", unsigned, 401, None, None),
-        _step("text/plain", typed, 415, None, None),
-        _step("cut off JSON, signed", sender.unreadable(), 400, None, None),
-        _step("unknown provider", replace(paid, provider="nobody"), 404, None, None),
-    ]
+def _refusals(sender: _Sender) -> Iterator[Step]:
+    paid = sender.request(sender.event("mock", "5", _S.SUCCEEDED))
+    yield _refused("no signature", _with_headers(paid, {"Content-Type": "application/json"}), 401)
+    yield _refused("text/plain", _with_headers(paid, {**paid.http.headers, "Content-Type": "text/plain"}), 415)
+    yield _refused("cut off JSON, signed", sender.unreadable(), 400)
+    yield _refused("by GET", replace(paid, http=replace(paid.http, method="GET", body=b"")), 405)
 
 
-def _failures(sender: _Sender) -> list[Step]:
+def _failures(sender: _Sender) -> Iterator[Step]:
     tries = MAX_ATTEMPTS
-    recovers = sender.request("mock", _S.SUCCEEDED, "6", extra={"directives": {"fail_first": tries - 1}})
-    fails = sender.request("mock", _S.SUCCEEDED, "7", extra={"directives": {"fail_always": True}})
-    return [
-        _step(f"processing fails {tries - 1} times", recovers, 202, ("processed", tries, 1), _S.SUCCEEDED),
-        _step("processing fails always", fails, 202, ("dead_letter", tries, 1), None),
-        _step("the same again", fails, 200, ("dead_letter", tries, 2), None),
-    ]
+    recovers = sender.event("mock", "6", _S.SUCCEEDED, extra={"directives": {"fail_first": tries - 1}})
+    fails = sender.event("mock", "7", _S.SUCCEEDED, extra={"directives": {"fail_always": True}})
+    yield _stored(
+        f"processing fails {tries - 1} times",
+        sender.request(recovers),
+        Outcome.ACCEPTED,
+        ("processed", tries, 1),
+        _S.SUCCEEDED,
+    )
+    yield _stored("processing fails always", sender.request(fails), Outcome.ACCEPTED, ("dead_letter", tries, 1), None)
+    yield _stored("the same again", sender.request(fails), Outcome.DUPLICATE, ("dead_letter", tries, 2), None)
 
 
-def _step(
-    what: str, request: Request, answer: int, event: tuple[str, int, int] | None, payment: PaymentStatus | None
+def _with_headers(request: Request, headers: Mapping[str, str]) -> Request:
+    return replace(request, http=replace(request.http, headers=headers))
+
+
+def _stored(
+    what: str, request: Request, outcome: Outcome, event: tuple[str, int, int], payment: PaymentStatus | None
 ) -> Step:
-    return Step(what=what, request=request, expected=Expected(answer=answer, event=event, payment=payment))
+    """It is answered as the provider expects it."""
+    reply = PROVIDERS[request.provider].replies_to(request.http.webhook())[outcome]
+    expected = Expected(answer=reply.status, reply=reply, event=event, payment=payment)
+    return Step(what=what, request=request, expected=expected)
+
+
+def _refused(what: str, request: Request, answer: int) -> Step:
+    return Step(what=what, request=request, expected=Expected(answer=answer, event=None, payment=None))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import shlex
+import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,10 +14,10 @@ from tenrusl.clock import SystemClock
 from tenrusl.local.counters import read_counters
 from tenrusl.local.keyring import FILE_NAME
 from tenrusl.local.process import StartError
-from tenrusl.local.signing import credentials_of
 from tenrusl.local.stack import Stack
 from tenrusl.providers import PROVIDERS
 from tenrusl.simulator import sign_webhook
+from tenrusl.simulator.offers import OFFERS
 
 FOLDER = Path(".tenrusl")
 _TICK_SECONDS = 1.0
@@ -75,14 +76,29 @@ def _something_to_try(stack: Stack) -> list[str]:
         "See what became of its payment:",
         "",
         f"curl -s {stack.gateway_url}/api/v1/payments/mock/{payment_ref}/status",
+        "",
+        "Send mixed traffic of every provider, and see what became of it:",
+        "",
+        _simulate(stack),
     ]
+
+
+def _simulate(stack: Stack) -> str:
+    command = Path(sys.executable).with_name("tenrusl")
+    only = "".join(f" --provider {name}" for name in stack.settings.allowed_providers if name in OFFERS)
+    files = f"--secrets-file {shlex.quote(_short(stack.folder / FILE_NAME))}"
+    return f"{shlex.quote(_short(command))} simulate --target {stack.gateway_url} {files}{only}"
+
+
+def _short(path: Path) -> str:
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
 def _signed_curl(stack: Stack, payment_ref: str, now: float) -> str:
     data = {"id": payment_ref, "status": "succeeded", "amount_minor": 125_000, "currency": "IDR"}
     body = json.dumps({"id": f"evt_{payment_ref}", "type": "payment.succeeded", "data": data}, separators=(",", ":"))
     mock = PROVIDERS["mock"]
-    signed = sign_webhook(mock, body.encode(), credentials_of(mock, stack.settings), now)
+    signed = sign_webhook(mock, body.encode(), stack.signers[mock.name], now)
     options = " ".join(f"-H {shlex.quote(f'{name}: {value}')}" for name, value in signed.headers.items())
     return f"curl -i {stack.gateway_url}/api/webhooks/mock {options} -d {shlex.quote(signed.body.decode())}"
 

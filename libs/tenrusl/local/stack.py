@@ -26,7 +26,9 @@ from tenrusl.local.postgres import EmbeddedPostgres
 from tenrusl.local.process import Process, StartError
 from tenrusl.local.valkey import EmbeddedValkey
 from tenrusl.providers import PROVIDERS
+from tenrusl.providers.types import Credentials
 from tenrusl.settings import Address, Settings, load
+from tenrusl.simulator.variables import SIGNER_PREFIX, from_variables
 
 _READY_SECONDS = 60.0
 _MIGRATE_SECONDS = 60.0
@@ -81,13 +83,16 @@ class Stack:
         self._services: dict[str, Process] = {}
         self._external_database = bool(environ.get("DB_URL") or environ.get("DB_HOST"))
         self._external_redis = bool(environ.get("REDIS_URL") or environ.get("REDIS_HOST"))
-        self._environ = {
+        given = {
             "TENRUSL_DRAIN_TIMEOUT_SECONDS": _LOCAL_DRAIN_SECONDS,
             "TENRUSL_LOG_FORMAT": "json",  # into files; half the cost of text
             **kept_secrets(self.folder, environ, PROVIDERS),
             **{name: value for name, value in environ.items() if value},
         }
+        self._environ = {name: value for name, value in given.items() if not name.startswith(SIGNER_PREFIX)}
         self.settings: Settings = load(self._environ)
+        # What signs as the providers do, by provider. It has private keys, which no service gets.
+        self.signers: Mapping[str, Credentials] = from_variables(given, PROVIDERS.values())
         for service in ("ingress", "processor"):
             listen: Address = getattr(self.settings, f"{service}_listen")
             self._environ.setdefault(f"TENRUSL_{service.upper()}_TARGET", f"dns:///{reachable(listen)}")

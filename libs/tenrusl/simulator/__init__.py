@@ -1,4 +1,4 @@
-"""Provider traffic that is signed as the providers sign it: for the demo, the benchmark and the tests. Pure."""
+"""Provider traffic that is signed as the providers sign it: for `tenrusl simulate`, the demo and the tests."""
 
 from tenrusl.simulator.keys import simulated_credentials
 from tenrusl.simulator.payloads import BUILDERS, build

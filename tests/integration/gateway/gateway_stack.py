@@ -34,7 +34,7 @@ PROVIDERS = {
     ),
     "silent": ProviderAnswers(
         replies={Outcome.ACCEPTED: Reply(204), Outcome.DUPLICATE: Reply(204), Outcome.REJECTED: REJECTED},
-        methods=frozenset({"GET", "POST"})
+        methods=frozenset({"GET", "POST"}),
     ),
 }
 

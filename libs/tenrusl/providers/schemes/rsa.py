@@ -77,6 +77,7 @@ def rsa_public_key(pem: str) -> RSAPublicKey:
     return key
 
 
+@lru_cache(maxsize=64)
 def rsa_private_key(pem: str) -> RSAPrivateKey:
     """The key of a signer. Raises SignatureError(CREDENTIALS_MISSING) when it is none."""
     try:
