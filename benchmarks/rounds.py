@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -98,11 +99,16 @@ def measure(receiver: Receiver, workload: Workload, plan: Plan, *, round_number:
 def measure_all(
     receivers: Sequence[Receiver], plan: Plan, *, progress: Callable[[Measurement], None]
 ) -> Iterator[Measurement]:
-    """All rounds. Receivers take turns within each workload, and the first one changes from round to round."""
+    """All rounds. Receivers take turns within each workload, the others being suspended meanwhile, and the first one
+    changes from round to round."""
     for round_number in range(1, plan.rounds + 1):
         turn = list(receivers) if round_number % 2 else list(reversed(receivers))
         for workload in Workload:
             for receiver in turn:
-                measurement = measure(receiver, workload, plan, round_number=round_number)
+                with contextlib.ExitStack() as stack:
+                    for other in receivers:
+                        if other is not receiver:
+                            stack.enter_context(other.suspended())
+                    measurement = measure(receiver, workload, plan, round_number=round_number)
                 progress(measurement)
                 yield measurement

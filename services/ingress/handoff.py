@@ -16,14 +16,14 @@ from grpc import aio
 from services.ingress.metrics import IngressMetrics
 
 MAX_WAITING_EVENTS = 20_000  # a few seconds of the highest rate; beyond it the rows wait for their due time
-MAX_BATCH_EVENTS = 500
+MAX_BATCH_EVENTS = 1000  # as many as ProcessEvents takes
 MAX_IN_FLIGHT = 4
 # The next batch leaves when the one before is done, so that a busy system fills batches; or after this, so that
 # a slow event does not hold up the others.
 PATIENCE_SECONDS = 0.25
 # When batches come this large, the next one may gather this long: a larger batch costs less for each event.
 BUSY_BATCH_EVENTS = 16
-GATHER_SECONDS = 0.1
+GATHER_SECONDS = 0.25
 TIMEOUT_SECONDS = 45.0  # longer than any event takes
 FIRST_PAUSE_SECONDS = 0.1  # after a failure; doubled up to MAX_PAUSE_SECONDS, so that an overload can pass
 MAX_PAUSE_SECONDS = 2.0
