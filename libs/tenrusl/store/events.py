@@ -78,7 +78,8 @@ _INSERT = f"""
         RETURNING id
     ), stored AS (
         INSERT INTO webhook_payloads (webhook_event_id, received_on, body)
-        SELECT batch.id, CAST(%(received_at)s AS date), batch.sealed_payload FROM batch JOIN inserted USING (id)
+        SELECT batch.id, CAST(%(received_at)s AS date), batch.sealed_payload FROM batch
+        WHERE batch.id = ANY (ARRAY(SELECT id FROM inserted))  -- an array is looked up by hash
     )
     SELECT id FROM inserted
     """  # noqa: S608 - made of the field names above
