@@ -138,7 +138,7 @@ class Judge:
         if webhook.method not in provider.methods:
             return Refusal(Disposition.METHOD_NOT_ALLOWED, Reason.METHOD_NOT_ALLOWED)
         try:
-            content_type = _content_type(webhook.headers)
+            content_type = webhook.headers.get("content-type")
         except SignatureError as exc:  # a header that stands twice
             return Refusal(Disposition.REJECTED, exc.reason)
         if content_type and _media_type(content_type) not in provider.content_types:
@@ -197,10 +197,6 @@ class Judge:
             payload_content_type=content_type and content_type[:MAX_STORED_HEADER_CHARACTERS],
             sealed_payload=self._cipher.seal(body, context=event_id.bytes),
         )
-
-
-def _content_type(headers: Headers) -> str | None:
-    return headers.get("content-type")
 
 
 def _media_type(content_type: str) -> str:

@@ -31,11 +31,10 @@ _PAID = (PaymentStatus.AUTHORIZED, PaymentStatus.SUCCEEDED)
 
 @dataclass(slots=True)
 class Applied:
-    """What became of the events of a batch, by id: done, without a payment, or no longer ours."""
+    """What became of the events of a batch, by id: done, or without a payment. The others are no longer ours."""
 
     processed: set[UUID] = field(default_factory=set)
     unknown: set[UUID] = field(default_factory=set)
-    lost: set[UUID] = field(default_factory=set)
 
 
 class _ClaimLostError(Exception):
@@ -59,13 +58,10 @@ async def apply_events(
         ours = [event for event in events if event.id not in lost]
         try:
             async with transaction(engine) as connection:
-                applied = await _Batch(connection, now).apply(ours, create_unknown=create_unknown)
+                return await _Batch(connection, now).apply(ours, create_unknown=create_unknown)
         except _ClaimLostError as exc:
             # Somebody else has them since their lease ended. Without them, once more.
             lost |= exc.lost
-            continue
-        applied.lost = lost
-        return applied
 
 
 class _Batch:

@@ -17,8 +17,7 @@ from tenrusl.rpc.interceptors import Interceptor, RpcMetrics, standard_steps
 from tenrusl.rpc.listening import ListenError, check_free
 from tenrusl.settings import Address, AppEnv, Settings
 
-# Health services besides those named like the gRPC services.
-LIVENESS = ""
+# The health service that follows `ready`, besides those named like the gRPC services.
 READINESS = "readiness"
 
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024  # a batch of webhooks, each with a body up to the limit
