@@ -1,4 +1,4 @@
-"""One GET over TLS with limits: no redirect, no proxy, no cookie, no compression, one request a connection."""
+"""One GET or POST over TLS with limits: no redirect, no proxy, no cookie, no compression, one request a connection."""
 
 import asyncio
 import ssl
@@ -9,18 +9,25 @@ from pathlib import Path
 import httptools
 
 from tenrusl.providers.keys import KeyRequest
+from tenrusl.secret import Secret
 
 MAX_DOCUMENT_BYTES = 128 * 1024  # a certificate chain has about 10 KiB, a JWKS of three keys one
 TIMEOUT_SECONDS = 5.0  # from the name's lookup to the last byte
 _MAX_HEAD_BYTES = 32 * 1024
 _CHUNK_BYTES = 16 * 1024
+_HTTPS_PORT = 443
+_COMMON_HEADERS = "Accept-Encoding: identity\r\nUser-Agent: tenrusl\r\nConnection: close\r\n"
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 Connect = Callable[[str, int, ssl.SSLContext], Awaitable[Streams]]
 
 
 class FetchError(Exception):
-    """The document was not had. The text says why, for a log."""
+    """The document was not had. The text says why, for a log. status: of the answer, where that was why, else 0."""
+
+    def __init__(self, why: str, status: int = 0) -> None:
+        super().__init__(why)
+        self.status = status
 
 
 async def connect_tls(host: str, port: int, context: ssl.SSLContext) -> Streams:
@@ -28,11 +35,11 @@ async def connect_tls(host: str, port: int, context: ssl.SSLContext) -> Streams:
     return await asyncio.open_connection(host, port, ssl=context, server_hostname=host)
 
 
-class HttpsFetcher:
-    """Fetches documents.
+class HttpsClient:
+    """Fetches documents, and asks.
 
     ca_file: authorities in PEM instead of the system's, for documents that are served locally.
-    max_bytes: of a document. timeout_seconds: for all of one fetch. connect: opens a connection, for tests.
+    max_bytes: of an answer. timeout_seconds: for all of one request. connect: opens a connection, for tests.
     Raises OSError, ssl.SSLError when `ca_file` cannot be read.
     """
 
@@ -49,23 +56,36 @@ class HttpsFetcher:
         self._timeout_seconds = timeout_seconds
         self._connect = connect
 
-    async def __call__(self, request: KeyRequest) -> bytes:
+    async def get(self, request: KeyRequest) -> bytes:
         """The document. Raises FetchError: no connection, untrusted, slow, too large, cut off, or not status 200."""
+        head = f"GET {request.path} HTTP/1.1\r\nHost: {request.authority}\r\nAccept: */*\r\n{_COMMON_HEADERS}\r\n"
+        return await self._exchange(request.host, request.port, head.encode("ascii"))
+
+    async def post(self, host: str, path: str, *, authorization: Secret, content_type: str, body: bytes) -> bytes:
+        """The body of the answer, from port 443. Raises FetchError as `get`.
+
+        host, path, content_type and authorization are ours: ASCII without control characters.
+        """
+        head = (
+            f"POST {path} HTTP/1.1\r\nHost: {host}\r\nAccept: application/json\r\n"
+            f"Authorization: {authorization.reveal()}\r\nContent-Type: {content_type}\r\n"
+            f"Content-Length: {len(body)}\r\n{_COMMON_HEADERS}\r\n"
+        )
+        return await self._exchange(host, _HTTPS_PORT, head.encode("ascii") + body)
+
+    async def _exchange(self, host: str, port: int, message: bytes) -> bytes:
         try:
             async with asyncio.timeout(self._timeout_seconds):
-                return await self._get(request)
+                return await self._answer_to(host, port, message)
         except TimeoutError:
             raise FetchError(f"no answer within {self._timeout_seconds:g} seconds") from None
         except (OSError, httptools.HttpParserError) as exc:  # ssl.SSLError is an OSError
             raise FetchError(type(exc).__name__) from exc
 
-    async def _get(self, request: KeyRequest) -> bytes:
-        reader, writer = await self._connect(request.host, request.port, self._context)
+    async def _answer_to(self, host: str, port: int, message: bytes) -> bytes:
+        reader, writer = await self._connect(host, port, self._context)
         try:
-            writer.write(
-                f"GET {request.path} HTTP/1.1\r\nHost: {request.authority}\r\nAccept: */*\r\n"
-                "Accept-Encoding: identity\r\nUser-Agent: tenrusl\r\nConnection: close\r\n\r\n".encode("ascii")
-            )
+            writer.write(message)
             await writer.drain()
             response = _Response(self._max_bytes)
             while not response.complete:
@@ -127,7 +147,7 @@ class _Response:
     def _check(self) -> None:
         status = self._status()
         if status >= HTTPStatus.OK and status != HTTPStatus.OK:
-            raise FetchError(f"status {status}")
+            raise FetchError(f"status {status}", status)
         if self._encoding not in (b"", b"identity"):
             raise FetchError("compressed")
 

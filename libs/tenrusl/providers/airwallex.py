@@ -2,6 +2,7 @@
 WebhookService.php; see docs/providers/airwallex.md."""
 
 from tenrusl.payments import PaymentStatus
+from tenrusl.providers.about import About, Credential, Evidence
 from tenrusl.providers.fields import MAX_EVENT_ID, MAX_EVENT_TYPE, MAX_WORD, Fields
 from tenrusl.providers.replies import replies
 from tenrusl.providers.schemes import TimestampedHeaderScheme
@@ -93,4 +94,31 @@ PROVIDER = Provider(
     credential_fields=("secret",),
     extract=extract,
     replies=replies(),
+    about=About(
+        title="Airwallex",
+        credentials={
+            "secret": Credential(
+                what="the secret of the notification URL",
+                found="Airwallex web app, Developer, Webhooks, at the notification URL",
+            ),
+        },
+        retries="anything but exactly 200 is a failure: again with growing delays for about three days; at least "
+        "once, in any order",
+        dedup_key="`id`",
+        weakness="nothing between time and body; only the window refuses shifted digits",
+        weaknesses=(
+            (
+                "Nothing stands between the time and the body, so digits can be moved from one to the other under the "
+                "same signature. The window refuses that; Airwallex leaves it to the receiver."
+            ),
+            "A refund does not say what had been paid, so a whole one counts as a part.",
+        ),
+        evidence=(
+            Evidence("D", "airwallex.com/docs, developer tools, webhooks: code examples, events, retries"),
+            Evidence(
+                "S", "github.com/airwallex/paymentacceptance-plugin-woocommerce, `WebhookService.php`: headers, HMAC"
+            ),
+            Evidence("I", "the window of 300 s: Airwallex advises to check the time and names no limit"),
+        ),
+    ),
 )

@@ -3,6 +3,8 @@
 Thin events: none tells a payment's state or an amount, so none moves a payment.
 """
 
+from tenrusl.providers.about import About, Credential, Evidence
+from tenrusl.providers.credential_checks import check_choice, check_https_address, check_p384_jwks
 from tenrusl.providers.fields import MAX_EVENT_ID, MAX_EVENT_TYPE, MAX_REFERENCE, Fields
 from tenrusl.providers.replies import replies
 from tenrusl.providers.schemes.ecdsa import JwksEcdsaScheme
@@ -47,7 +49,55 @@ PROVIDER = Provider(
     schemes=(_SCHEME,),
     secret_field="jwks",  # noqa: S106 - the name of a field
     credential_fields=("jwks", "jwks_url", "signature_encoding"),
+    credential_checks={
+        "jwks": check_p384_jwks,
+        "jwks_url": check_https_address,
+        "signature_encoding": check_choice("der", "raw", separator=","),
+    },
     extract=extract,
     replies=replies(),
     key_needed=_SCHEME.key_needed,
+    about=About(
+        title="Amazon Buy with Prime",
+        credentials={
+            "jwks": Credential(
+                what="a pinned JWKS, with which nothing is fetched",
+                found="the document at `jwks_url`",
+                needed="optional",
+                secret=False,
+            ),
+            "jwks_url": Credential(
+                what=f"https address that the JWKS is fetched from; by default `{DEFAULT_JWKS_URL}`",
+                found="Amazon's documents",
+                needed="optional",
+                secret=False,
+            ),
+            "signature_encoding": Credential(
+                what="`der` (the default), `raw` for r and s of 48 bytes each, or `der,raw`",
+                found="to be changed only if genuine webhooks are refused",
+                needed="optional",
+                secret=False,
+            ),
+        },
+        retries="not established; any 2xx is taken to be enough",
+        dedup_key="`id`",
+        weakness="the key is Amazon's for all merchants; replays; encoding unconfirmed",
+        weaknesses=(
+            (
+                "The key is Amazon's and the same for all merchants, so an event that was meant for another one "
+                "verifies, too."
+            ),
+            "No time is signed, so a request can be replayed; the dedup key catches that.",
+            "The encoding of the signature is not documented; DER is what AWS KMS writes under the algorithm's name.",
+            "Events are thin: none tells an amount or a payment's state, so none moves a payment.",
+            "Subscriptions with an `authProfileId` come without a signature and are not supported.",
+        ),
+        evidence=(
+            Evidence("D", "documents.buywithprime.amazon.com, webhook events: header, events, authProfileId"),
+            Evidence(
+                "R", "`X-Amzn-Kid`, the JWKS's address, ECDSA_SHA_384: no SDK or second implementation confirms them"
+            ),
+            Evidence("I", "DER, as AWS KMS writes ECDSA_SHA_384"),
+        ),
+    ),
 )

@@ -11,22 +11,46 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta, timezone
 from uuid import NAMESPACE_URL, uuid5
 
+from tenrusl.errors import Reason
 from tenrusl.payments import PaymentStatus
+from tenrusl.providers.about import About, Credential, Evidence
 from tenrusl.providers.body import MalformedWebhookError
+from tenrusl.providers.credential_checks import check_paths, check_rsa_public_key
 from tenrusl.providers.fields import MAX_EVENT_TYPE, MAX_WORD, Fields
 from tenrusl.providers.replies import replies
-from tenrusl.providers.schemes import DigestScheme, Encoding, HeaderPlace, RsaScheme, hmac_of, snap_messages
+from tenrusl.providers.schemes import (
+    NOTIFICATION_PATH,
+    SNAP_SIGNED,
+    DigestScheme,
+    Encoding,
+    HeaderPlace,
+    RegisteredPathScheme,
+    RsaScheme,
+    hmac_of,
+    snap_messages,
+)
 from tenrusl.providers.schemes.bearer_tokens import LIFETIME_SECONDS, issue_token
 from tenrusl.providers.schemes.client_bound import ClientBoundScheme
 from tenrusl.providers.schemes.matching import as_bytes
 from tenrusl.providers.schemes.snap_symmetric import SnapSymmetricScheme
-from tenrusl.providers.types import Credentials, ExtractedEvent, Outcome, PaymentKey, Provider, Reply, Webhook
+from tenrusl.providers.types import (
+    Credentials,
+    ExtractedEvent,
+    Headers,
+    Outcome,
+    PaymentKey,
+    Provider,
+    Reply,
+    SignatureError,
+    Webhook,
+)
 
 _S = PaymentStatus
 _WIB = timezone(timedelta(hours=7))
 _IDR = "IDR"
 _JSON = "application/json"
 _CLIENT_KEY = "X-Client-Key"
+_METHODS_WITHOUT_DIGEST = frozenset({"GET", "DELETE"})
 _SIGNED_HEADERS = ("Client-Id", "Request-Id", "Request-Timestamp")
 _STATUS = {
     "SUCCESS": _S.SUCCEEDED,
@@ -69,7 +93,7 @@ def _transaction(body: Fields) -> ExtractedEvent:
     request = transaction.text("original_request_id")
     return ExtractedEvent(
         event_id=f"{request or invoice}:{word}",
-        event_type=body.object("service").text("id", MAX_EVENT_TYPE) or "notification",
+        event_type=_product(body) or "notification",
         payment_status=None if _may_be_tried_again(body, word) else _STATUS.get(word),
         provider_ref=request,
         merchant_ref=invoice,
@@ -77,6 +101,11 @@ def _transaction(body: Fields) -> ExtractedEvent:
         currency=_IDR,
         occurred_at=transaction.iso_time("date", zone=UTC),
     )
+
+
+def _product(body: Fields) -> str | None:
+    service, channel = body.object("service"), body.object("channel")
+    return service.text("id", MAX_EVENT_TYPE) or channel.text("id", MAX_EVENT_TYPE)
 
 
 def _may_be_tried_again(body: Fields, word: str) -> bool:
@@ -114,7 +143,7 @@ def _debit(body: Fields) -> ExtractedEvent:
         merchant_ref=merchant_ref,
         amount_minor=amount.major_amount("value", currency),
         currency=currency,
-        occurred_at=body.iso_time("finishedTime", "transactionDate", "createdTime", zone=_WIB),
+        occurred_at=body.iso_or_unix_ms_time("finishedTime", "transactionDate", "createdTime", zone=_WIB),
     )
 
 
@@ -157,10 +186,17 @@ def replies_for(webhook: Webhook) -> Mapping[Outcome, Reply]:
 
 
 def _component(webhook: Webhook) -> bytes:
-    """What a non-SNAP notification signs. A `Digest` header is never trusted; the query is not part of the target."""
+    """What a non-SNAP notification signs. A `Digest` header is never trusted; the query is not part of the target.
+
+    GET and DELETE have no digest, so with a body, which nothing would cover, they are refused: SIGNATURE_MALFORMED.
+    """
     lines = [f"{name}:{webhook.headers.require(name)}" for name in _SIGNED_HEADERS]
-    digest = base64.b64encode(hashlib.sha256(webhook.body).digest()).decode()
-    return as_bytes("\n".join((*lines, f"Request-Target:{webhook.path}", f"Digest:{digest}")))
+    lines.append(f"Request-Target:{webhook.path}")
+    if webhook.method not in _METHODS_WITHOUT_DIGEST:
+        lines.append(f"Digest:{base64.b64encode(hashlib.sha256(webhook.body).digest()).decode()}")
+    elif webhook.body:
+        raise SignatureError(Reason.SIGNATURE_MALFORMED)
+    return as_bytes("\n".join(lines))
 
 
 def _token_messages(webhook: Webhook) -> Iterator[bytes]:
@@ -207,28 +243,34 @@ PROVIDER = Provider(
     name="doku",
     schemes=(
         _TOKEN_REQUEST,
-        SnapSymmetricScheme(
-            name="snap_symmetric", credential="secret_key", client="client_id", fixed_bearer="access_token"
-        ),
-        RsaScheme(
-            name="snap_rsa",
-            public_key="notification_public_key_pem",
-            private_key="notification_private_key_pem",
-            place=HeaderPlace("X-Signature"),
-            messages=snap_messages,
-            timestamp_header="X-Timestamp",
-        ),
-        ClientBoundScheme(
-            scheme=DigestScheme(
-                name="non_snap",
-                credential="secret_key",
-                place=HeaderPlace("Signature", "HMACSHA256="),
-                digest=hmac_of("sha256", _component),
-                encoding=Encoding.BASE64,
+        RegisteredPathScheme(
+            scheme=SnapSymmetricScheme(
+                name="snap_symmetric", credential="secret_key", client="client_id", fixed_bearer="access_token"
             ),
-            header="Client-Id",
-            client="client_id",
-            stamps=_stamps,
+        ),
+        RegisteredPathScheme(
+            scheme=RsaScheme(
+                name="snap_rsa",
+                public_key="notification_public_key_pem",
+                private_key="notification_private_key_pem",
+                place=HeaderPlace("X-Signature"),
+                messages=snap_messages,
+                timestamp_header="X-Timestamp",
+            ),
+        ),
+        RegisteredPathScheme(
+            scheme=ClientBoundScheme(
+                scheme=DigestScheme(
+                    name="non_snap",
+                    credential="secret_key",
+                    place=HeaderPlace("Signature", "HMACSHA256="),
+                    digest=hmac_of("sha256", _component, headers=_SIGNED_HEADERS),
+                    encoding=Encoding.BASE64,
+                ),
+                header="Client-Id",
+                client="client_id",
+                stamps=_stamps,
+            ),
         ),
     ),
     secret_field="secret_key",  # noqa: S106 - the name of a field
@@ -238,7 +280,13 @@ PROVIDER = Provider(
         "access_token",
         "doku_public_key_pem",
         "notification_public_key_pem",
+        NOTIFICATION_PATH,
     ),
+    credential_checks={
+        "doku_public_key_pem": check_rsa_public_key,
+        "notification_public_key_pem": check_rsa_public_key,
+        NOTIFICATION_PATH: check_paths,
+    },
     switches={"snap_rsa": "notification_public_key_pem"},
     extract=extract,
     replies=_PLAIN_REPLIES,
@@ -247,4 +295,81 @@ PROVIDER = Provider(
     replies_for=replies_for,
     handshake=handshake,
     payment_key=PaymentKey.MERCHANT_REF,
+    about=About(
+        title="DOKU",
+        signed={
+            "snap_token_request": f"`<{_CLIENT_KEY}>|<X-Timestamp>`",
+            "snap_rsa": SNAP_SIGNED,
+            "non_snap": f"the lines {', '.join(f'`{name}:`' for name in _SIGNED_HEADERS)}, `Request-Target:<path>`, "
+            "`Digest:<base64 SHA-256 of the body>` (none for "
+            f"{' and '.join(sorted(_METHODS_WITHOUT_DIGEST))}, which may have no body)",
+        },
+        credentials={
+            "secret_key": Credential(what="the Secret Key", found="DOKU back office, Settings, API Keys"),
+            "client_id": Credential(what="our Client ID", found="the same page", secret=False),
+            "doku_public_key_pem": Credential(
+                what="DOKU's public key, PEM, for its requests for a token",
+                found="DOKU back office, where SNAP is set up",
+                needed="for `snap_token_request`",
+                secret=False,
+            ),
+            "notification_public_key_pem": Credential(
+                what="DOKU's public key, PEM, for notifications in the asymmetric form; as a rule the same key",
+                found="the same page",
+                needed="for `snap_rsa`",
+                secret=False,
+            ),
+            "access_token": Credential(
+                what="a bearer token that counts besides those that we issue",
+                found="agreed on with DOKU",
+                needed="optional",
+            ),
+            NOTIFICATION_PATH: Credential(
+                what="path of the address that DOKU was told to call, or several with spaces between",
+                found="what the merchant registered with DOKU",
+                needed="where a proxy changes the path",
+                secret=False,
+            ),
+        },
+        retries="any 2xx is enough; else three more tries, 30 minutes, 6 hours and 12 hours after the first",
+        dedup_key="non-SNAP `<original_request_id or invoice_number>:<status>`; SNAP `paymentRequestId`, or "
+        "`<reference>:<latestTransactionStatus>`",
+        weakness="non-SNAP has no time limit; the path is signed",
+        weaknesses=(
+            (
+                "DOKU sets no limit on the time of non-SNAP and asymmetric notifications, so they can be replayed; "
+                "the dedup key catches that."
+            ),
+            (
+                "The path is signed: behind a proxy that changes it nothing verifies, unless `notification_path` says "
+                "what was called."
+            ),
+            "A notification of Checkout is told by `additional_info.origin.product`, which is no documented contract.",
+            "A request for a token signs nothing of its body. It is answered, and never stored.",
+        ),
+        evidence=(
+            Evidence(
+                "D", "developers.doku.com: signature component (non-SNAP), notification, retries; SNAP's signatures"
+            ),
+            Evidence("S", "jokul-php-library `Utils.php`, jokul-java-library `GenerateSignature.java`: non-SNAP"),
+            Evidence("VS", "doku-python-library 1.1.72, run: SNAP's symmetric signature, the token, the replies"),
+            Evidence("R", "`latestTransactionStatus` 00 to 06, by the list of BI SNAP"),
+            Evidence("I", "4015601 to a refused direct debit, by the pattern of SNAP BI; the SDK says 5005600"),
+        ),
+        reply_cases={
+            "non-SNAP": Webhook(method="POST", path="/", headers=Headers([]), body=b"{}"),
+            "SNAP virtual account": Webhook(
+                method="POST",
+                path="/",
+                headers=Headers([("X-Signature", "…")]),
+                body=b'{"paymentRequestId":"12839218738127830","trxId":"INV-1"}',
+            ),
+            "SNAP direct debit, e-wallet": Webhook(
+                method="POST", path="/", headers=Headers([("X-Signature", "…")]), body=b"{}"
+            ),
+            "SNAP request for a token": Webhook(
+                method="POST", path="/", headers=Headers([("X-Signature", "…"), (_CLIENT_KEY, "…")]), body=b"{}"
+            ),
+        },
+    ),
 )

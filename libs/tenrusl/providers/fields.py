@@ -17,6 +17,7 @@ MAX_EVENT_TYPE = 128
 MAX_WORD = 64  # a status, a code, a currency, a time
 
 _DIGITS = re.compile(r"[0-9]{1,16}", re.ASCII)
+_MILLISECONDS = re.compile(r"[0-9]{13}", re.ASCII)  # from 2001 on
 _DAY_FIRST = re.compile(r"([0-9]{2})[/-]([0-9]{2})[/-]([0-9]{4})[T ](.+)", re.ASCII)
 _MAX_IDENTIFIER = 2**63 - 1
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -189,6 +190,19 @@ class Fields:
             value = self.text(name, MAX_WORD)
             if value is not None:
                 return self._time(name, value, zone)
+        return None
+
+    def iso_or_unix_ms_time(self, *names: str, zone: tzinfo | None = None) -> datetime | None:
+        """The same where a time may also be a text of Unix milliseconds ("1757998714761", DANA)."""
+        for name in names:
+            value = self.text(name, MAX_WORD)
+            if value is not None:
+                if not _MILLISECONDS.fullmatch(value):
+                    return self._time(name, value, zone)
+                time = _EPOCH + timedelta(milliseconds=int(value))
+                if time > _LAST:
+                    raise self.invalid(name)
+                return time
         return None
 
     def day_first_time(self, *names: str, zone: tzinfo | None = None) -> datetime | None:

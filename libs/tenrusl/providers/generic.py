@@ -3,16 +3,10 @@
 from datetime import UTC, datetime
 from typing import Any
 
+from tenrusl.providers.credential_checks import check_encoded
 from tenrusl.providers.fields import MAX_EVENT_ID, MAX_EVENT_TYPE, MAX_WORD, Fields
-from tenrusl.providers.generic_spec import (
-    AmountUnit,
-    EventSpec,
-    GenericSpec,
-    GenericSpecError,
-    Pointer,
-    TimeFormat,
-    parse_specs,
-)
+from tenrusl.providers.generic_document import GenericSpecError
+from tenrusl.providers.generic_spec import AmountUnit, EventSpec, GenericSpec, Pointer, TimeFormat, parse_specs
 from tenrusl.providers.replies import replies
 from tenrusl.providers.schemes.templated import TemplatedScheme
 from tenrusl.providers.types import ExtractedEvent, Provider, Webhook
@@ -49,6 +43,7 @@ def build_generic(spec: GenericSpec) -> Provider:
         ),
         secret_field=_SECRET,
         credential_fields=(_SECRET,),
+        credential_checks={_SECRET: check_encoded(spec.signature.key_encoding)},
         extract=extract,
         replies=replies(accepted=spec.reply),
         content_types=spec.content_types,

@@ -1,20 +1,19 @@
-"""The declaration of a provider in settings: what it may say, and reading it with errors that name the field."""
+"""The declaration of a provider in settings: what it may say."""
 
-import json
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any
 
 from tenrusl.payments import PaymentStatus
+from tenrusl.providers.generic_document import GenericSpecError, Node, read_document
 from tenrusl.providers.schemes.digest import Encoding
 from tenrusl.providers.schemes.templated import KeyEncoding, Template, Window, parse_template
 from tenrusl.providers.types import PaymentKey, Reply
 
-_T = TypeVar("_T")
-_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}", re.ASCII)
+NAME = re.compile(r"[a-z][a-z0-9_]{0,63}", re.ASCII)
 _HEADER = re.compile(r"[A-Za-z0-9-]{1,64}", re.ASCII)
 _MEDIA_TYPE = re.compile(r"[a-z0-9.+-]{1,64}/[a-z0-9.+-]{1,64}", re.ASCII)
 _CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
@@ -28,18 +27,9 @@ _ENCODINGS = {
 _UNITS = {"seconds": 1, "milliseconds": 1000}
 _MAX_WINDOW_SECONDS = 86_400
 _DEFAULT_WINDOW_SECONDS = 300
-_MAX_TEXT = 1024
 _MAX_REPLY_STATUS = 299
 
 Pointer = tuple[str, ...]
-
-
-class GenericSpecError(ValueError):
-    """A declaration is wrong. `field`: where, e.g. `providers.acme.signature.header`."""
-
-    def __init__(self, field: str, problem: str) -> None:
-        super().__init__(f"{field}: {problem}")
-        self.field = field
 
 
 class AmountUnit(StrEnum):
@@ -110,90 +100,15 @@ class GenericSpec:
 
 def parse_specs(text: str) -> tuple[GenericSpec, ...]:
     """The providers of a JSON document `{"providers": {"<name>": {…}}}`. Raises GenericSpecError."""
-    try:
-        document = json.loads(text, object_pairs_hook=_refuse_twice)
-    except (ValueError, RecursionError) as exc:
-        raise GenericSpecError("document", f"is not JSON: {exc}") from None
-    root = _Node(document, "")
+    root = read_document(text)
     providers = root.node("providers")
     root.finish()
     return tuple(_parse_spec(name, providers.node(name)) for name in providers.names())
 
 
-def _refuse_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    values = dict(pairs)
-    if len(values) != len(pairs):
-        raise ValueError("a name stands twice in one object")
-    return values
-
-
-class _Node:
-    """An object of the document, whose names are taken one by one; what is left over is a mistake."""
-
-    def __init__(self, values: Any, path: str) -> None:
-        if not isinstance(values, dict):
-            raise GenericSpecError(path or "document", "must be an object")
-        self._values: dict[str, Any] = dict(values)
-        self._path = path
-
-    def names(self) -> list[str]:
-        return list(self._values)
-
-    def path(self, name: str) -> str:
-        return f"{self._path}.{name}" if self._path else name
-
-    def node(self, name: str) -> "_Node":
-        return _Node(self.take(name), self.path(name))
-
-    def optional_node(self, name: str) -> "_Node":
-        return _Node(self.take(name, {}), self.path(name))
-
-    def take(self, name: str, default: Any = ...) -> Any:
-        value = self._values.pop(name, default)
-        if value is ...:
-            raise GenericSpecError(self.path(name), "is missing")
-        return value
-
-    def text(self, name: str, default: Any = ..., *, like: re.Pattern[str] | None = None) -> str:
-        value = self.take(name, default)
-        if not isinstance(value, str) or len(value) > _MAX_TEXT:
-            raise GenericSpecError(self.path(name), f"must be a text of at most {_MAX_TEXT} characters")
-        if like is not None and not like.fullmatch(value):
-            raise GenericSpecError(self.path(name), f"must look like {like.pattern}")
-        return value
-
-    def parsed(self, name: str, parse: Callable[[str], _T]) -> _T:
-        try:
-            return parse(self.text(name))
-        except GenericSpecError:
-            raise
-        except ValueError as exc:
-            raise GenericSpecError(self.path(name), str(exc)) from None
-
-    def choice(self, name: str, choices: Collection[str], default: str) -> str:
-        value = self.take(name, default)
-        if not isinstance(value, str) or value not in choices:
-            raise GenericSpecError(self.path(name), f"must be one of {', '.join(choices)}")
-        return value
-
-    def number(self, name: str, default: float, *, most: float) -> float:
-        value = self.take(name, default)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= most:
-            raise GenericSpecError(self.path(name), f"must be a number from 0 to {most}")
-        return value
-
-    def pointer(self, name: str) -> Pointer | None:
-        value = self.take(name, None)
-        return None if value is None else _pointer(value, self.path(name))
-
-    def finish(self) -> None:
-        for name in self._values:
-            raise GenericSpecError(self.path(name), "is not a field that is known here")
-
-
-def _parse_spec(name: str, node: _Node) -> GenericSpec:
-    if not _NAME.fullmatch(name):
-        raise GenericSpecError(node.path("name"), f"the name must look like {_NAME.pattern}")
+def _parse_spec(name: str, node: Node) -> GenericSpec:
+    if not NAME.fullmatch(name):
+        raise GenericSpecError(node.path("name"), f"the name must look like {NAME.pattern}")
     window = _window(node.node("timestamp")) if "timestamp" in node.names() else None
     signature = _signature(node.node("signature"), window)
     event = _event(node.node("event"))
@@ -218,7 +133,7 @@ def _parse_spec(name: str, node: _Node) -> GenericSpec:
     return spec
 
 
-def _signature(node: _Node, window: Window | None) -> SignatureSpec:
+def _signature(node: Node, window: Window | None) -> SignatureSpec:
     spec = SignatureSpec(
         header=node.text("header", like=_HEADER),
         prefix=node.text("prefix", ""),
@@ -237,7 +152,7 @@ def _signature(node: _Node, window: Window | None) -> SignatureSpec:
     return spec
 
 
-def _window(node: _Node) -> Window:
+def _window(node: Node) -> Window:
     window = Window(
         header=node.text("header", like=_HEADER),
         unit=_UNITS[node.choice("unit", _UNITS, "seconds")],
@@ -248,23 +163,28 @@ def _window(node: _Node) -> Window:
     return window
 
 
-def _event(node: _Node) -> EventSpec:
+def _event(node: Node) -> EventSpec:
     path, pointers = node.path("id"), node.take("id")
     listed = pointers if isinstance(pointers, list) else [pointers]
     if not listed:
         raise GenericSpecError(path, "must name a pointer")
     event = EventSpec(
         event_id=tuple(_pointer(pointer, path) for pointer in listed),
-        event_type=node.pointer("type"),
-        status=node.pointer("status"),
-        provider_ref=node.pointer("provider_ref"),
-        merchant_ref=node.pointer("merchant_ref"),
-        amount=node.pointer("amount"),
-        currency=node.pointer("currency"),
-        occurred_at=node.pointer("occurred_at"),
+        event_type=_optional_pointer(node, "type"),
+        status=_optional_pointer(node, "status"),
+        provider_ref=_optional_pointer(node, "provider_ref"),
+        merchant_ref=_optional_pointer(node, "merchant_ref"),
+        amount=_optional_pointer(node, "amount"),
+        currency=_optional_pointer(node, "currency"),
+        occurred_at=_optional_pointer(node, "occurred_at"),
     )
     node.finish()
     return event
+
+
+def _optional_pointer(node: Node, name: str) -> Pointer | None:
+    value = node.take(name, None)
+    return None if value is None else _pointer(value, node.path(name))
 
 
 def _pointer(value: Any, path: str) -> Pointer:
@@ -274,7 +194,7 @@ def _pointer(value: Any, path: str) -> Pointer:
     return tuple(part.replace("~1", "/").replace("~0", "~") for part in value[1:].split("/"))
 
 
-def _statuses(node: _Node, event: EventSpec) -> Mapping[str, PaymentStatus]:
+def _statuses(node: Node, event: EventSpec) -> Mapping[str, PaymentStatus]:
     words = node.optional_node("statuses")
     statuses = {
         word: PaymentStatus(words.choice(word, [*PaymentStatus], PaymentStatus.PENDING)) for word in words.names()
@@ -284,7 +204,7 @@ def _statuses(node: _Node, event: EventSpec) -> Mapping[str, PaymentStatus]:
     return MappingProxyType(statuses)
 
 
-def _content_types(node: _Node) -> frozenset[str]:
+def _content_types(node: Node) -> frozenset[str]:
     value = node.take("content_types", ["application/json"])
     if not isinstance(value, list) or not value:
         raise GenericSpecError(node.path("content_types"), "must be a list of media types")
@@ -293,7 +213,7 @@ def _content_types(node: _Node) -> frozenset[str]:
     return frozenset(value)
 
 
-def _reply(node: _Node) -> Reply:
+def _reply(node: Node) -> Reply:
     status = node.number("status", 200, most=_MAX_REPLY_STATUS)
     if status != int(status) or status < 200:
         raise GenericSpecError(node.path("status"), "must be a whole number from 200 to 299")

@@ -4,6 +4,7 @@ VerifyWebhookSignature.php; see docs/providers/lemonsqueezy.md."""
 import hashlib
 
 from tenrusl.payments import PaymentStatus
+from tenrusl.providers.about import About, Credential, Evidence
 from tenrusl.providers.fields import MAX_EVENT_ID, MAX_EVENT_TYPE, MAX_WORD, Fields
 from tenrusl.providers.replies import replies
 from tenrusl.providers.schemes import DigestScheme, HeaderPlace, hmac_of
@@ -90,4 +91,25 @@ PROVIDER = Provider(
     credential_fields=("signing_secret",),
     extract=extract,
     replies=replies(),
+    about=About(
+        title="Lemon Squeezy",
+        credentials={
+            "signing_secret": Credential(
+                what="the webhook's signing secret, 6 to 40 characters",
+                found="chosen by the merchant under Settings, Webhooks",
+            ),
+        },
+        retries="anything but exactly 200 is a failure: three more tries after 5, 25 and 125 seconds, then never again",
+        dedup_key="`<event_name>:<data.type>:<data.id>:<updated_at>`, else `sha256:` and the hash of the body",
+        weakness="replays; no event id",
+        weaknesses=(
+            "No time is signed, so a request can be replayed; the dedup key catches that.",
+            "No event has an id, so two events of one object at one time of change count as one.",
+            "Few retries: after an outage of three minutes events are lost and must be fetched from the API.",
+        ),
+        evidence=(
+            Evidence("D", "docs.lemonsqueezy.com/help/webhooks/signing-requests: header, HMAC, reply, retries"),
+            Evidence("S", "github.com/lmsqueezy/laravel, `VerifyWebhookSignature.php`; events and states"),
+        ),
+    ),
 )

@@ -6,9 +6,22 @@ import re
 from datetime import timedelta, timezone
 
 from tenrusl.payments import PaymentStatus
+from tenrusl.providers import money
+from tenrusl.providers.about import About, Credential, Evidence
+from tenrusl.providers.credential_checks import check_paths, check_rsa_public_key
 from tenrusl.providers.fields import MAX_EVENT_ID, MAX_WORD, Fields
 from tenrusl.providers.replies import replies
-from tenrusl.providers.schemes import DigestScheme, HeaderPlace, JsonFieldPlace, RsaScheme, hash_of, snap_messages
+from tenrusl.providers.schemes import (
+    NOTIFICATION_PATH,
+    SNAP_SIGNED,
+    DigestScheme,
+    HeaderPlace,
+    JsonFieldPlace,
+    RegisteredPathScheme,
+    RsaScheme,
+    hash_of,
+    snap_messages,
+)
 from tenrusl.providers.types import ExtractedEvent, PaymentKey, Provider, Webhook
 
 _S = PaymentStatus
@@ -64,7 +77,7 @@ def _payment(body: Fields) -> ExtractedEvent:
     currency = body.currency() or _IDR
     refunded = body.major_amount("refund_amount", currency) if word in _REFUNDS else None
     return ExtractedEvent(
-        event_id=_payment_key(body, word, code),
+        event_id=_payment_key(body, word, code, "" if refunded is None else _as_sent(body, refunded, currency)),
         event_type=word,
         payment_status=_payment_status(body, word, code),
         provider_ref=body.required_text("transaction_id"),
@@ -91,10 +104,16 @@ def _payment_status(body: Fields, word: str, code: str) -> PaymentStatus | None:
     return _S.SUCCEEDED
 
 
-def _payment_key(body: Fields, word: str, code: str) -> str:
+def _as_sent(body: Fields, refunded: int, currency: str) -> str:
+    """The refund's amount as text; one that is sent as a number gets the two decimals that Midtrans writes."""
+    text = body.text("refund_amount", MAX_WORD) if body.holds_text("refund_amount") else None
+    return text or money.major_text(refunded, currency)
+
+
+def _payment_key(body: Fields, word: str, code: str, refunded: str) -> str:
     parts = [body.required_text("transaction_id"), word, code, body.text("fraud_status", MAX_WORD) or ""]
     if word in _REFUNDS:
-        parts.append(body.text("refund_amount", MAX_WORD) or "")
+        parts.append(refunded)
         # Two refunds of one amount are told apart by their keys. However many there are, the hash is short.
         keys = sorted(key for key in (refund.text("refund_key") for refund in body.objects("refunds")) if key)
         if keys:
@@ -131,7 +150,7 @@ def _snap_payment(body: Fields) -> ExtractedEvent:
         merchant_ref=body.required_text("originalPartnerReferenceNo"),
         amount_minor=amount.major_amount("value", currency),
         currency=currency,
-        occurred_at=body.iso_time("finishedTime", "transactionDate", "createdTime", zone=_WIB),
+        occurred_at=body.iso_or_unix_ms_time("finishedTime", "transactionDate", "createdTime", zone=_WIB),
     )
 
 
@@ -158,13 +177,15 @@ PROVIDER = Provider(
     name="midtrans",
     schemes=(
         DigestScheme(name="iris", credential="iris_merchant_key", place=_IRIS, digest=hash_of("sha512", _body_and_key)),
-        RsaScheme(
-            name="snap_rsa",
-            public_key="snap_public_key_pem",
-            private_key="snap_private_key_pem",
-            place=_SNAP,
-            messages=snap_messages,
-            timestamp_header="X-Timestamp",
+        RegisteredPathScheme(
+            scheme=RsaScheme(
+                name="snap_rsa",
+                public_key="snap_public_key_pem",
+                private_key="snap_private_key_pem",
+                place=_SNAP,
+                messages=snap_messages,
+                timestamp_header="X-Timestamp",
+            ),
         ),
         DigestScheme(
             name="signature_key",
@@ -174,10 +195,70 @@ PROVIDER = Provider(
         ),
     ),
     secret_field="server_key",  # noqa: S106 - the name of a field
-    credential_fields=("server_key", "iris_merchant_key", "snap_public_key_pem"),
+    credential_fields=("server_key", "iris_merchant_key", "snap_public_key_pem", NOTIFICATION_PATH),
+    credential_checks={"snap_public_key_pem": check_rsa_public_key, NOTIFICATION_PATH: check_paths},
     extract=extract,
     replies=replies(),
     payment_key=PaymentKey.MERCHANT_REF,
     body_covered=False,
     covering=frozenset({"iris", "snap_rsa"}),
+    about=About(
+        title="Midtrans",
+        signed={
+            "iris": "the raw body and the merchant key, nothing between them",
+            "snap_rsa": SNAP_SIGNED,
+            "signature_key": (
+                "`order_id`, `status_code`, `gross_amount` as sent, and the server key, nothing between them"
+            ),
+        },
+        credentials={
+            "server_key": Credential(
+                what="the Server Key", found="Midtrans dashboard, Settings, Access Keys", needed="for `signature_key`"
+            ),
+            "iris_merchant_key": Credential(
+                what="the merchant key of payouts (Iris)", found="Iris portal, settings", needed="for `iris`"
+            ),
+            "snap_public_key_pem": Credential(
+                what="Midtrans' public key, PEM",
+                found="Midtrans dashboard, where SNAP is set up",
+                needed="for `snap_rsa`",
+                secret=False,
+            ),
+            NOTIFICATION_PATH: Credential(
+                what=(
+                    "path of the address that Midtrans was told to call, or several with spaces between; for `snap_rsa`"
+                ),
+                found="what the merchant registered with Midtrans",
+                needed="where a proxy changes the path",
+                secret=False,
+            ),
+        },
+        retries="by our status: none after 2xx or 301 to 303, once after 500, twice after 400 and 404, four times "
+        "after 503, else five times; 2, 10, 30, 90 and 210 minutes apart",
+        dedup_key="`<transaction_id>:<transaction_status>:<status_code>:<fraud_status>`, for refunds also the amount "
+        "and a hash of the refund keys; payouts `payout:<reference_no>:<status>`; SNAP "
+        "`snap:<originalReferenceNo>:<latestTransactionStatus>`",
+        weakness="`signature_key` does not cover `transaction_status`; replays",
+        weaknesses=(
+            (
+                "`signature_key` covers neither `transaction_status`, `fraud_status` nor `transaction_id`. A success "
+                "counts only with the signed `status_code` 200; still ask `GET /v2/{order_id}/status` before goods "
+                "leave the house."
+            ),
+            (
+                "No separators: digits could be moved between `status_code` and `gross_amount`, so both must look as "
+                "Midtrans writes them."
+            ),
+            "`signature_key` and `iris` sign no time, so a request can be replayed; the dedup key catches that.",
+        ),
+        evidence=(
+            Evidence("D", "docs.midtrans.com/reference/handle-notifications: `signature_key`, states, retries"),
+            Evidence(
+                "V", "the digest of the inputs that these documents show; no key is published for their whole examples"
+            ),
+            Evidence("D", "docs.midtrans.com/reference/notification-payload-1: payouts"),
+            Evidence("VS", "midtrans-client 1.4.3, `lib/snapBi/snapBi.js`, run: SNAP"),
+            Evidence("R", "times are WIB (UTC+7); `chargeback`, `failure`"),
+        ),
+    ),
 )

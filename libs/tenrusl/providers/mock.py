@@ -7,6 +7,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any
 
+from tenrusl.providers.about import About, Credential, Evidence
 from tenrusl.providers.fields import MAX_EVENT_ID, MAX_EVENT_TYPE, MAX_WORD, Fields
 from tenrusl.providers.replies import replies
 from tenrusl.providers.schemes import DigestScheme, Encoding, HeaderPlace, StaticTokenScheme, hmac_of
@@ -104,4 +105,22 @@ PROVIDER = Provider(
     ),
     body_covered=False,
     covering=frozenset({"hmac"}),
+    about=About(
+        title="mock",
+        credentials={
+            "secret": Credential(what="a shared secret, for both schemes", found="made up by whoever tries things out"),
+        },
+        retries="none of its own: `tenrusl simulate` tells what it sends",
+        dedup_key="`id` or `event_id`, else `sha256:` and the hash of the body",
+        weakness="a Bearer token covers nothing; replays",
+        weaknesses=(
+            "A Bearer token proves who sent the request and covers no byte of it.",
+            "No time is signed, so a request can be replayed; the dedup key catches that.",
+            (
+                "Directives in the body make processing fail, so production refuses this provider unless "
+                "`TENRUSL_ALLOW_MOCK_IN_PRODUCTION` is true."
+            ),
+        ),
+        evidence=(Evidence("S", "a scheme of our own, taken over from the Laravel simulator that came before"),),
+    ),
 )

@@ -4,6 +4,8 @@ see docs/providers/oy.md."""
 from datetime import UTC, timedelta, timezone
 
 from tenrusl.payments import PaymentStatus
+from tenrusl.providers.about import About, Credential, Evidence
+from tenrusl.providers.credential_checks import check_networks
 from tenrusl.providers.fields import MAX_EVENT_ID, MAX_WORD, Fields
 from tenrusl.providers.replies import replies
 from tenrusl.providers.schemes import DigestScheme, HeaderPlace, SourceAddressScheme, hmac_of
@@ -120,8 +122,49 @@ PROVIDER = Provider(
     switches={"seed_simulator": "callback_secret", "ip_allowlist": "allowed_ips"},
     secret_field="allowed_ips",  # noqa: S106 - the name of a field
     credential_fields=("allowed_ips", "trusted_proxies", "callback_secret"),
+    credential_checks={"allowed_ips": check_networks, "trusted_proxies": check_networks},
     extract=extract,
     replies=replies(),
     body_covered=False,
     covering=frozenset({"seed_simulator"}),
+    about=About(
+        title="OY! Indonesia",
+        credentials={
+            "allowed_ips": Credential(
+                what="addresses or networks that callbacks come from, with commas between",
+                found="OY's documents name 54.151.191.85 and 54.179.86.72",
+                secret=False,
+            ),
+            "trusted_proxies": Credential(
+                what="proxies whose `X-Forwarded-For` is believed for OY, besides `TENRUSL_TRUSTED_PROXIES`",
+                found="your own network",
+                needed="optional",
+                secret=False,
+            ),
+            "callback_secret": Credential(
+                what="switches on an HMAC that an older simulator invented; OY never sends it",
+                found="made up by whoever simulates",
+                needed="never with OY itself",
+            ),
+        },
+        retries="off unless OY switched them on: five, at once and after 1, 2, 13 and 47 minutes",
+        dedup_key="product, `trx_id`, `tx_ref_number` or `refund_id`, and the reported state, e.g. "
+        "`va:<trx_id>:<settlement_status>`",
+        weakness="no signature at all; only the source address",
+        weaknesses=(
+            (
+                "OY signs nothing and sends no token. Who can send from its addresses can send anything: confirm by "
+                "OY's status API what moves money."
+            ),
+            "With a proxy that is trusted wrongly, `X-Forwarded-For` can be forged.",
+            "A refund names no payment, so it stands for itself.",
+        ),
+        evidence=(
+            Evidence(
+                "D", "github.com/oyindonesia/external-api-docs: addresses, bodies, retries; no signature in all of it"
+            ),
+            Evidence("R", "200 as the answer"),
+            Evidence("I", "times of payment links without an offset are read as UTC+7"),
+        ),
+    ),
 )

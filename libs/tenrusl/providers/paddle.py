@@ -4,7 +4,9 @@ developer.paddle.com/webhook-reference/verifying-webhooks; see docs/providers/pa
 from datetime import UTC
 
 from tenrusl.payments import PaymentStatus
+from tenrusl.providers.about import About, Credential, Evidence
 from tenrusl.providers.body import MalformedWebhookError, parse_json
+from tenrusl.providers.credential_checks import check_rsa_public_key
 from tenrusl.providers.fields import MAX_EVENT_ID, MAX_EVENT_TYPE, MAX_REFERENCE, MAX_WORD, Fields
 from tenrusl.providers.replies import replies
 from tenrusl.providers.schemes import PhpSerializedScheme, TimestampedListScheme
@@ -158,7 +160,41 @@ PROVIDER = Provider(
     switches={"classic_rsa": "classic_public_key_pem"},
     secret_field="secret_key",  # noqa: S106 - the name of a field
     credential_fields=("secret_key", "classic_public_key_pem"),
+    credential_checks={"classic_public_key_pem": check_rsa_public_key},
     content_types=frozenset({"application/json", "application/x-www-form-urlencoded"}),
     extract=extract,
     replies=replies(),
+    about=About(
+        title="Paddle",
+        credentials={
+            "secret_key": Credential(
+                what="the secret key of the notification destination, `pdl_ntfset_…` whole",
+                found="Paddle dashboard, Developer Tools, Notifications",
+                needed="for `billing_hmac`",
+            ),
+            "classic_public_key_pem": Credential(
+                what="the vendor's public key, PEM; switches Classic on",
+                found="Paddle Classic dashboard, Developer Tools, Public Key",
+                needed="for `classic_rsa`",
+                secret=False,
+            ),
+        },
+        retries=(
+            "must be answered 200 within 5 s; Billing tries up to 60 times over three days, Classic for up to 72 hours"
+        ),
+        dedup_key="`event_id`; Classic `classic:<alert_id>`",
+        weakness="Classic: SHA-1 and replays",
+        weaknesses=(
+            (
+                "Classic signs with SHA-1 and no time, so a request can be replayed; the dedup key catches that. It "
+                "is off unless its key is configured."
+            ),
+            "Billing allows 5 s, so the clocks of these machines must be right.",
+        ),
+        evidence=(
+            Evidence("VS", "paddle-python-sdk 1.16.1 and its three test signatures, paddle-node-sdk 3.10.0: Billing"),
+            Evidence("D", "developer.paddle.com: events, reply, retries of Billing; verifying Classic webhooks"),
+            Evidence("R", "retries of Classic"),
+        ),
+    ),
 )

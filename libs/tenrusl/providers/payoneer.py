@@ -2,6 +2,8 @@
 Notification.php); see docs/providers/payoneer.md."""
 
 from tenrusl.payments import PaymentStatus
+from tenrusl.providers.about import About, Credential, Evidence
+from tenrusl.providers.credential_checks import check_headers
 from tenrusl.providers.fields import MAX_EVENT_ID, MAX_EVENT_TYPE, MAX_WORD, Fields
 from tenrusl.providers.forms import parse_form
 from tenrusl.providers.replies import replies
@@ -94,10 +96,50 @@ PROVIDER = Provider(
     },
     secret_field="notification_headers",  # noqa: S106 - the name of a field
     credential_fields=("notification_headers", "url_token", "shared_secret"),
+    credential_checks={"notification_headers": check_headers},
     methods=frozenset({"GET", "POST"}),
+    takes_path_tail=True,
+    unstored_parameters=frozenset({"token"}),
     content_types=frozenset({"application/json", "application/x-www-form-urlencoded"}),
     extract=extract,
     replies=replies(accepted=Reply(200)),
     body_covered=False,
     covering=frozenset({"seed_simulator"}),
+    about=About(
+        title="Payoneer Checkout",
+        credentials={
+            "notification_headers": Credential(
+                what="the `callback.notificationHeaders` of the LIST request, lines `Name: value` or a JSON object",
+                found="chosen by the merchant, e.g. `List-Security-Token`",
+                needed="for `notification_header`",
+            ),
+            "url_token": Credential(
+                what="the token in the notification's address", found="chosen by the merchant", needed="for `url_token`"
+            ),
+            "shared_secret": Credential(
+                what="switches on an HMAC that an older simulator invented; Payoneer never sends it",
+                found="made up by whoever simulates",
+                needed="never with Payoneer itself",
+            ),
+        },
+        retries="not established",
+        dedup_key="`notificationId`, else `<longId>:<statusCode>:<reasonCode>`",
+        weakness="no signature; a secret that is echoed back",
+        weaknesses=(
+            (
+                "Payoneer signs nothing. Who knows the header or the token can send anything: confirm by the charge's "
+                "status what moves money."
+            ),
+            "A token in an address ends up in the logs of proxies; prefer headers.",
+            "Nothing tells a replay but the dedup key.",
+        ),
+        evidence=(
+            Evidence(
+                "S", "the official WooCommerce plugin, payoneer-sdk `CallbackSerializer.php`: headers, fields, reply"
+            ),
+            Evidence(
+                "S", "github.com/optile/payoneer-checkout-magento2, `Notification.php`: token in the address, states"
+            ),
+        ),
+    ),
 )

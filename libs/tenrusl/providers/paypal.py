@@ -4,9 +4,18 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from tenrusl.payments import PaymentStatus
+from tenrusl.providers.about import About, Credential, Evidence
+from tenrusl.providers.credential_checks import (
+    check_certificates,
+    check_choice,
+    check_hosts,
+    check_identifier,
+    check_signers_certificate,
+)
 from tenrusl.providers.fields import MAX_EVENT_ID, MAX_EVENT_TYPE, MAX_WORD, Fields
 from tenrusl.providers.replies import replies
-from tenrusl.providers.schemes.paypal_transmission import PaypalTransmissionScheme
+from tenrusl.providers.schemes.paypal_postback import API_HOSTS, Verification, clients_wanted
+from tenrusl.providers.schemes.paypal_transmission import DEFAULT_HOSTS, PaypalTransmissionScheme, transmission_id
 from tenrusl.providers.types import ExtractedEvent, Provider, Webhook
 
 _S = PaymentStatus
@@ -147,8 +156,106 @@ PROVIDER = Provider(
     name="paypal",
     schemes=(_SCHEME,),
     secret_field="webhook_id",  # noqa: S106 - the name of a field
-    credential_fields=("webhook_id", "cert_pem", "intermediate_pems", "root_pems", "cert_url_allowed_hosts"),
+    credential_fields=(
+        "webhook_id",
+        "cert_pem",
+        "intermediate_pems",
+        "root_pems",
+        "cert_url_allowed_hosts",
+        "verification",
+        "client_id",
+        "client_secret",
+        "api_host",
+    ),
+    credential_checks={
+        "webhook_id": check_identifier,
+        "cert_pem": check_signers_certificate,
+        "intermediate_pems": check_certificates,
+        "root_pems": check_certificates,
+        "cert_url_allowed_hosts": check_hosts,
+        "verification": check_choice(*Verification),
+        "api_host": check_choice(*API_HOSTS),
+    },
     extract=extract,
     replies=replies(),
     key_needed=_SCHEME.key_needed,
+    questions=_SCHEME.questions,
+    replay_key=transmission_id,
+    credentials_wanted=clients_wanted,
+    about=About(
+        title="PayPal",
+        credentials={
+            "webhook_id": Credential(
+                what="the id of our webhook, which is signed and never sent",
+                found="PayPal developer dashboard, the app, Webhooks",
+                secret=False,
+            ),
+            "cert_pem": Credential(
+                what="a pinned certificate, PEM, with which none is fetched",
+                found="the document at `Paypal-Cert-Url`",
+                needed="optional",
+                secret=False,
+            ),
+            "intermediate_pems": Credential(
+                what="intermediate authorities, PEM, besides DigiCert's in the code and those that the address serves",
+                found="the certificate authority",
+                needed="optional",
+                secret=False,
+            ),
+            "root_pems": Credential(
+                what="root authorities, PEM, instead of DigiCert's in the code",
+                found="the certificate authority",
+                needed="optional",
+                secret=False,
+            ),
+            "cert_url_allowed_hosts": Credential(
+                what="hosts that certificates may be fetched from, with commas between; by default "
+                f"{', '.join(f'`{host}`' for host in sorted(DEFAULT_HOSTS))}",
+                found="`api.sandbox.paypal.com` for tests",
+                needed="optional",
+                secret=False,
+            ),
+            "verification": Credential(
+                what="who verifies: `offline` (ourselves, the default), `postback` (PayPal's API), `both`",
+                found="your choice",
+                needed="optional",
+                secret=False,
+            ),
+            "client_id": Credential(
+                what="the app's client id",
+                found="PayPal developer dashboard, the app",
+                needed="for `postback` and `both`",
+                secret=False,
+            ),
+            "client_secret": Credential(
+                what="the app's secret", found="the same page", needed="for `postback` and `both`"
+            ),
+            "api_host": Credential(
+                what=f"host of PayPal's API: {' (the default) or '.join(f'`{host}`' for host in API_HOSTS)}",
+                found="the second one for tests",
+                needed="optional",
+                secret=False,
+            ),
+        },
+        retries="200 is documented; else up to 25 tries over three days",
+        dedup_key="`id`, the same over retries and resends",
+        weakness="CRC-32 of the body, which can be matched by another body",
+        weaknesses=(
+            (
+                "CRC-32 is no proof: whoever has one genuine request can write another body with the same CRC under "
+                "the same signature. With `verification` on `postback` or `both` PayPal is asked besides."
+            ),
+            "The time may be days old, since it is not known whether retries carry a new one.",
+            "A refund does not say whether it is whole.",
+            "Events of PayPal's webhook simulator cannot be verified.",
+        ),
+        evidence=(
+            Evidence("V", "a signature of PayPal's sandbox, published in the tests of PayPal-Java-SDK"),
+            Evidence(
+                "S", "PayPal-Python-SDK `notifications.py`, PayPal-Java-SDK `Event.java`, `SSLUtil.java`: string, names"
+            ),
+            Evidence("D", "developer.paypal.com: webhooks, events, reply, retries, verify-webhook-signature"),
+            Evidence("I", "allow-list of hosts, SHA-1 refused, 4 days and 1 day: stricter than the SDKs"),
+        ),
+    ),
 )

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 from tenrusl.errors import Reason
 from tenrusl.payments import PaymentStatus
+from tenrusl.providers.about import About, Credential, Evidence, Proof
 from tenrusl.providers.fields import MAX_WORD, Fields
 from tenrusl.providers.replies import replies
 from tenrusl.providers.schemes.matching import as_bytes, match
@@ -35,6 +36,7 @@ _SHAPES = {
     "status": re.compile(r"-?[0-9]", re.ASCII),
     "rec_payment_id": re.compile(r"[0-9]{1,20}", re.ASCII),
 }
+_REFUND_QUERY = "event=refund"
 _PAYMENT_PARTS = ("mb_amount", "mb_currency", "status")
 _CANCELLATION_PARTS = ("status", "rec_payment_id")
 
@@ -46,6 +48,8 @@ def extract(webhook: Webhook) -> ExtractedEvent:
     if _is_cancellation(webhook.form):
         return _cancellation(fields, word)
     reference = fields.required_text("mb_transaction_id")
+    if _is_refund(webhook):
+        return _refund(fields, reference, word)
     requested = "amount" in fields and "currency" in fields
     # What was requested; what the account got may be in another currency.
     currency = fields.currency("currency" if requested else "mb_currency")
@@ -58,6 +62,31 @@ def extract(webhook: Webhook) -> ExtractedEvent:
         amount_minor=fields.major_amount("amount" if requested else "mb_amount", currency),
         currency=currency,
     )
+
+
+def _refund(fields: Fields, reference: str, word: str) -> ExtractedEvent:
+    """A refund has an mb_transaction_id of its own and the statuses of a payment: 2 means that it was paid back.
+
+    The form does not name the payment by Skrill's reference, so the event is recorded and moves no payment.
+    """
+    currency = fields.currency("mb_currency")
+    return ExtractedEvent(
+        event_id=f"refund:{reference}:{word}",
+        event_type=f"refund.{word}",
+        payment_status=None,
+        provider_ref=reference,
+        merchant_ref=fields.text("transaction_id"),
+        amount_minor=fields.major_amount("mb_amount", currency),
+        currency=currency,
+    )
+
+
+def _is_refund(webhook: Webhook) -> bool:
+    """Nothing in the form tells a refund from a payment, so the merchant's refund_status_url does.
+
+    The query is not signed; it can only take a payment's effect away, never give one.
+    """
+    return _REFUND_QUERY in webhook.query.split("&")
 
 
 def _cancellation(fields: Fields, word: str) -> ExtractedEvent:
@@ -83,6 +112,15 @@ class SkrillScheme:
     name: str
     secret_word: str
     merchant_id: str
+
+    def describe(self) -> Proof:
+        return Proof(
+            place="form field `md5sig`, and `sha2sig` where it is sent",
+            algorithm="MD5, and SHA-256 for `sha2sig` (no HMAC: a hash of the secret is part of the message), "
+            "upper-case hex",
+            signed="`merchant_id`, `transaction_id`, the upper-case hex hash of the secret word, "
+            f"{', '.join(f'`{name}`' for name in _PAYMENT_PARTS)}, nothing between them",
+        )
 
     def applies(self, webhook: Webhook) -> bool:
         return True
@@ -148,4 +186,34 @@ PROVIDER = Provider(
     extract=extract,
     replies=replies(accepted=Reply(200)),
     body_covered=False,
+    about=About(
+        title="Skrill Quick Checkout",
+        credentials={
+            "secret_word": Credential(
+                what="the secret word", found="Skrill account, Settings, Developer Settings, chosen by the merchant"
+            ),
+            "merchant_id": Credential(what="the merchant's id, a number", found="Skrill account", secret=False),
+        },
+        retries="200 is expected; else up to ten more tries, 15 minutes apart",
+        dedup_key="`<mb_transaction_id>:<status>`; refunds `refund:<mb_transaction_id>:<status>`",
+        weakness="MD5 over a short secret word; `amount` is not covered; replays",
+        weaknesses=(
+            (
+                "`amount`, `currency`, `mb_transaction_id` and the payer are not covered: confirm by Skrill's status "
+                "query what moves money."
+            ),
+            (
+                "The secret word is short by Skrill's own rules: whoever has one notification can search it. Ask "
+                "Skrill for `sha2sig`."
+            ),
+            "No time is signed, so a request can be replayed; the dedup key catches that.",
+        ),
+        evidence=(
+            Evidence("D", "docs.paysafe.com/docs/digital-wallets/quick-checkout/md5, appendix D: `md5sig`, states"),
+            Evidence(
+                "T", "zhooravell/skrill-php-client: SHA-256 for the inner hash of `sha2sig`; digests of its tests match"
+            ),
+            Evidence("R", "retries"),
+        ),
+    ),
 )

@@ -2,7 +2,9 @@
 
 from tenrusl.errors import Reason
 from tenrusl.payments import PaymentStatus
+from tenrusl.providers.about import About, Credential, Evidence
 from tenrusl.providers.body import MalformedWebhookError
+from tenrusl.providers.credential_checks import check_standard_public_key, check_standard_secret
 from tenrusl.providers.fields import MAX_EVENT_ID, MAX_EVENT_TYPE, MAX_WORD, Fields
 from tenrusl.providers.replies import replies
 from tenrusl.providers.schemes import StandardWebhooksScheme
@@ -74,6 +76,37 @@ PROVIDER = Provider(
     schemes=(_scheme("svix", _SVIX_PREFIX), _scheme("standard", _PREFIX)),
     secret_field="secret",  # noqa: S106 - the name of a field
     credential_fields=("secret", "public_key"),
+    credential_checks={"secret": check_standard_secret, "public_key": check_standard_public_key},
     extract=extract,
     replies=replies(),
+    about=About(
+        title="Standard Webhooks",
+        credentials={
+            "secret": Credential(
+                what="`whsec_…`, for `v1`; prefix and padding may be missing",
+                found="the sender, at the endpoint",
+                needed="this or `public_key`",
+            ),
+            "public_key": Credential(
+                what="`whpk_…`, for `v1a`",
+                found="the sender, at the endpoint",
+                needed="this or `secret`",
+                secret=False,
+            ),
+        },
+        retries="as the sender likes; the specification proposes ten tries within about three days. Any 2xx is enough",
+        dedup_key="the signed id, the same over all deliveries",
+        weakness="",
+        weaknesses=(
+            (
+                "None known in the scheme. The specification fixes no field of the body, so only types `payment.…` "
+                "are read as a payment's state."
+            ),
+        ),
+        evidence=(
+            Evidence("D", "github.com/standard-webhooks/standard-webhooks 1.0.0, `spec/standard-webhooks.md`"),
+            Evidence("V", "its own `v1` test signature, and a `v1a` signature of github.com/svix/svix-webhooks"),
+            Evidence("I", "digits only in the time, no dot in the id, at most 16 entries: stricter than the libraries"),
+        ),
+    ),
 )

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from tenrusl.payments import PaymentStatus
 from tenrusl.providers import money
+from tenrusl.providers.about import About, Credential, Evidence
 from tenrusl.providers.fields import MAX_EVENT_ID, MAX_EVENT_TYPE, MAX_WORD, Fields
 from tenrusl.providers.replies import replies
 from tenrusl.providers.schemes import TimestampedListScheme
@@ -170,4 +171,30 @@ PROVIDER = Provider(
     credential_fields=("signing_secret",),
     extract=extract,
     replies=replies(),
+    about=About(
+        title="Stripe",
+        credentials={
+            "signing_secret": Credential(
+                what="the endpoint's signing secret, `whsec_…` whole",
+                found="Stripe dashboard, Webhooks, at the endpoint",
+            ),
+        },
+        retries="any 2xx is enough; else for up to three days, each try signed anew",
+        dedup_key="`id` (`evt_…`)",
+        weakness="",
+        weaknesses=(
+            (
+                "None known in the scheme. A time in the future passes, as in Stripe's own SDKs; it cannot be made "
+                "without the secret."
+            ),
+            "Events come in any order, and a charge and its intent both report one success.",
+        ),
+        evidence=(
+            Evidence(
+                "VS", "stripe-python 16.1.0 `_webhook.py`, stripe-node 23.1.0 `Webhooks.js`, run: string, tolerance"
+            ),
+            Evidence("D", "docs.stripe.com: webhooks, signatures, currencies, events"),
+            Evidence("R", "retries"),
+        ),
+    ),
 )

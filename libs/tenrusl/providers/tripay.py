@@ -3,6 +3,7 @@ see docs/providers/tripay.md."""
 
 from tenrusl.errors import Reason
 from tenrusl.payments import PaymentStatus
+from tenrusl.providers.about import About, Credential, Evidence
 from tenrusl.providers.body import MalformedWebhookError
 from tenrusl.providers.fields import MAX_WORD, Fields
 from tenrusl.providers.replies import replies
@@ -64,5 +65,25 @@ PROVIDER = Provider(
     replies=replies(
         accepted=Reply(200, b'{"success":true}', "application/json"),
         rejected=Reply(401, b'{"success":false,"message":"Invalid signature"}', "application/json"),
+    ),
+    about=About(
+        title="TriPay",
+        credentials={
+            "private_key": Credential(
+                what="the merchant's private key", found=("TriPay dashboard, the merchant, details")
+            ),
+        },
+        retries="up to three more tries, two minutes apart, unless the answer is 200 with `success` true",
+        dedup_key="`<reference>:<status>`",
+        weakness="replays",
+        weaknesses=(
+            "No time is signed, so a request can be replayed; the dedup key catches that.",
+            "`X-Callback-Event` is not signed: it can refuse an event and never make one.",
+        ),
+        evidence=(
+            Evidence("D", "tripay.co.id/developer, the chapter on callbacks, by a copy in a public repository"),
+            Evidence("S", "github.com/zerosdev/tripay-sdk-php, `Callback.php`"),
+            Evidence("T", "two minutes between the tries"),
+        ),
     ),
 )

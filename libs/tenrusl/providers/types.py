@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from tenrusl.errors import Reason
 from tenrusl.payments import PaymentStatus
+from tenrusl.providers.about import About, Proof
 from tenrusl.providers.body import MalformedWebhookError, parse_json
 from tenrusl.providers.forms import parse_form
 from tenrusl.secret import Secret
 
 if TYPE_CHECKING:
-    from tenrusl.providers.keys import KeyRequest  # which is made of this module's types
+    from tenrusl.providers.keys import KeyRequest  # which are made of this module's types
+    from tenrusl.providers.postback import Question
 
 
 class SignatureError(Exception):
@@ -198,6 +200,10 @@ class SignatureScheme(Protocol):
         """Its name among the provider's schemes."""
         ...
 
+    def describe(self) -> Proof:
+        """How it proves, for docs/providers.md. Made from what it verifies by, so that the page cannot differ."""
+        ...
+
     def applies(self, webhook: Webhook) -> bool:
         """Whether the webhook is of this scheme. Only asked where a provider has several."""
         ...
@@ -249,7 +255,17 @@ class Provider:
     body_covered: whatever the scheme, it covers the whole body. covering: the schemes that do where not all do.
     key_needed: the public document that a webhook cannot be verified without and that the credentials lack; the
     caller fetches it (tenrusl.keysources) and adds it (keys.with_key) before `verify`. Never raises.
+    questions: what the provider's own API must be asked at a Unix time, with that document added; the caller asks
+    one after the other until one is answered with yes (tenrusl.postback) and adds the answer (postback.with_answer)
+    before `verify`, which refuses without it. Empty where nothing is to be asked. Never raises.
+    replay_key: of a verified webhook, names the transmission, at most 255 characters, where what is signed would fit
+    other bodies, too; whoever stores the webhook takes no second body under one name.
+    takes_path_tail: its address may go on after its name, e.g. with a token; all others are not found there.
+    unstored_parameters: of the query, those that hold a secret: they are left out of what is stored.
+    credential_checks: by field, raises ValueError for a text that no webhook could be verified with; the error says
+    what would be right and never shows the text. credentials_wanted: fields that lack though others need them.
     handshake: the reply to a verified request that is no event and is not stored; None for an event.
+    about: for docs/providers.md; every built-in provider has it.
     """
 
     name: str
@@ -266,7 +282,14 @@ class Provider:
     switches: Mapping[str, str] = field(default_factory=dict)
     replies_for: Callable[[Webhook], Mapping[Outcome, Reply]] | None = None
     key_needed: Callable[[Webhook, Credentials], KeyRequest | None] | None = None
+    questions: Callable[[Webhook, Credentials, float], Sequence[Question]] | None = None
+    replay_key: Callable[[Webhook], str] | None = None
+    takes_path_tail: bool = False
+    unstored_parameters: frozenset[str] = frozenset()
+    credential_checks: Mapping[str, Callable[[str], None]] = field(default_factory=dict)
+    credentials_wanted: Callable[[Credentials], Sequence[str]] | None = None
     handshake: Callable[[Webhook, Credentials, float], Reply | None] | None = None
+    about: About | None = None
 
     def verify(self, webhook: Webhook, credentials: Credentials, now: float) -> Verdict:
         """Whether the webhook is authentic at Unix time `now`. Never raises."""

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from tenrusl.errors import Reason
 from tenrusl.payments import PaymentStatus
+from tenrusl.providers.about import About, Credential, Evidence
 from tenrusl.providers.body import MalformedWebhookError
 from tenrusl.providers.fields import MAX_EVENT_ID, MAX_EVENT_TYPE, MAX_WORD, Fields
 from tenrusl.providers.replies import replies
@@ -71,7 +72,7 @@ def _invoice(invoice: Fields, delivery_id: str | None) -> ExtractedEvent:
         payment_status=status,
         provider_ref=invoice_id,
         merchant_ref=invoice.text("external_id"),
-        amount_minor=paid or invoice.major_amount("amount", currency),
+        amount_minor=invoice.major_amount("amount", currency) if paid is None else paid,
         currency=currency,
         occurred_at=invoice.iso_time("updated", "paid_at", "created"),
     )
@@ -105,7 +106,7 @@ def _refund(event_type: str, body: Fields, data: Fields, delivery_id: str | None
     succeeded = event_type == "refund.succeeded" and word in (None, "SUCCEEDED")
     currency = data.currency()
     return ExtractedEvent(
-        event_id=delivery_id or _key(event_type, data, data.text("id"), word),
+        event_id=delivery_id or _key(event_type, data, data.first_text("id", "payment_id", "payment_request_id"), word),
         event_type=event_type,
         # The payload does not say what had been paid, so a refund counts as a part.
         payment_status=_S.PARTIALLY_REFUNDED if succeeded else None,
@@ -149,4 +150,28 @@ PROVIDER = Provider(
     extract=extract,
     replies=replies(),
     body_covered=False,
+    about=About(
+        title="Xendit",
+        credentials={
+            "callback_token": Credential(
+                what="the webhook verification token; test and live mode have one each",
+                found="Xendit dashboard, Settings, Webhooks",
+            ),
+        },
+        retries="any 2xx within 30 s is enough; else up to six tries in about 24 hours",
+        dedup_key="the header `webhook-id`, else `invoice:<id>:<status>` or `<event>:<id>:<status>`",
+        weakness="a static token that covers nothing",
+        weaknesses=(
+            "The token covers no byte: who knows it can send anything. Confirm by Xendit's API what moves money.",
+            "`webhook-id` is not signed.",
+            "A refund does not say what had been paid, so a whole one counts as a part.",
+        ),
+        evidence=(
+            Evidence(
+                "D", "docs.xendit.co: handling webhooks, payment and refund notifications: token, bodies, retries"
+            ),
+            Evidence("S", "types of Xendit's SDKs: payment events v2, states"),
+            Evidence("R", "the header `webhook-id`"),
+        ),
+    ),
 )

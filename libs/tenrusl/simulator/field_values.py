@@ -43,6 +43,9 @@ def _ed25519_pair(rng: random.Random) -> Mapping[str, str]:
 
 # Provider and field → the field's value, and those of fields that only a signer reads.
 FIELD_VALUES: Mapping[tuple[str, str], Callable[[random.Random], Mapping[str, str]]] = {
+    ("dana", "notification_path"): _nothing,
+    ("doku", "notification_path"): _nothing,
+    ("midtrans", "notification_path"): _nothing,
     ("oy", "allowed_ips"): _loopback,
     ("oy", "trusted_proxies"): _nothing,
     ("payoneer", "notification_headers"): _notification_headers,

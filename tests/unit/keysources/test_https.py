@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tenrusl.keysources import FetchError, HttpsFetcher
+from tenrusl.keysources import FetchError, HttpsClient
 from tenrusl.keysources.https import Streams
 from tenrusl.providers.keys import KeyKind, KeyRequest
 from tenrusl.simulator.key_server import serve_documents
@@ -23,8 +23,8 @@ def _request(port: int, *, host: str = "127.0.0.1", path: str = "/doc") -> KeyRe
 
 
 @asynccontextmanager
-async def _wire(*answers: bytes, keep_open: bool = False) -> AsyncIterator[tuple[HttpsFetcher, list[bytes]]]:
-    """A fetcher whose connections, without TLS, are answered with these bytes."""
+async def _wire(*answers: bytes, keep_open: bool = False) -> AsyncIterator[tuple[HttpsClient, list[bytes]]]:
+    """A client whose connections, without TLS, are answered with these bytes."""
     heads: list[bytes] = []
     done = asyncio.Event()
 
@@ -45,7 +45,7 @@ async def _wire(*answers: bytes, keep_open: bool = False) -> AsyncIterator[tuple
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     try:
-        yield HttpsFetcher(connect=connect, max_bytes=1000, timeout_seconds=5), heads
+        yield HttpsClient(connect=connect, max_bytes=1000, timeout_seconds=5), heads
     finally:
         done.set()
         server.close()
@@ -69,8 +69,8 @@ OK = b"HTTP/1.1 200 OK\r\n"
     ],
 )
 async def test_a_document_is_read(answers: tuple[bytes, ...], body: bytes) -> None:
-    async with _wire(*answers) as (fetch, heads):
-        assert await fetch(_request(443)) == body
+    async with _wire(*answers) as (client, heads):
+        assert await client.get(_request(443)) == body
     assert heads[0].startswith(b"GET /doc HTTP/1.1\r\nHost: 127.0.0.1\r\n")
 
 
@@ -94,16 +94,16 @@ async def test_a_document_is_read(answers: tuple[bytes, ...], body: bytes) -> No
     ],
 )
 async def test_anything_else_is_refused(answers: tuple[bytes, ...], reason: str) -> None:
-    async with _wire(*answers) as (fetch, _):
+    async with _wire(*answers) as (client, _):
         with pytest.raises(FetchError, match=reason):
-            await fetch(_request(443))
+            await client.get(_request(443))
 
 
 async def test_a_peer_that_never_ends_is_given_up() -> None:
-    async with _wire(OK + b"Content-Length: 50\r\n\r\nhello", keep_open=True) as (fetch, _):
-        fetch._timeout_seconds = 0.05
+    async with _wire(OK + b"Content-Length: 50\r\n\r\nhello", keep_open=True) as (client, _):
+        client._timeout_seconds = 0.05
         with pytest.raises(FetchError, match="within"):
-            await fetch(_request(443))
+            await client.get(_request(443))
 
 
 @pytest.fixture
@@ -115,19 +115,19 @@ def ca_file(tmp_path: Path) -> Path:
 
 async def test_a_document_is_fetched_over_tls(ca_file: Path) -> None:
     async with serve_documents({"/doc": b"hello"}, CA) as port:
-        fetch = HttpsFetcher(ca_file=ca_file)
-        assert await fetch(_request(port)) == b"hello"
-        assert await fetch(_request(port, host="localhost")) == b"hello"
+        client = HttpsClient(ca_file=ca_file)
+        assert await client.get(_request(port)) == b"hello"
+        assert await client.get(_request(port, host="localhost")) == b"hello"
         with pytest.raises(FetchError, match="status 404"):
-            await fetch(_request(port, path="/other"))
+            await client.get(_request(port, path="/other"))
 
 
 async def test_a_server_that_the_authorities_do_not_know_is_refused(ca_file: Path) -> None:
     async with serve_documents({"/doc": b"hello"}, OTHER_CA) as port:
         with pytest.raises(FetchError, match="SSLCertVerificationError"):
-            await HttpsFetcher(ca_file=ca_file)(_request(port))
+            await HttpsClient(ca_file=ca_file).get(_request(port))
         with pytest.raises(FetchError, match="SSLCertVerificationError"):
-            await HttpsFetcher()(_request(port))
+            await HttpsClient().get(_request(port))
 
 
 async def test_a_server_of_another_name_is_refused(ca_file: Path) -> None:
@@ -136,11 +136,11 @@ async def test_a_server_of_another_name_is_refused(ca_file: Path) -> None:
 
     async with serve_documents({"/doc": b"hello"}, CA) as port:
         with pytest.raises(FetchError, match="SSLCertVerificationError"):
-            await HttpsFetcher(ca_file=ca_file, connect=connect)(_request(port, host="api.paypal.com"))
+            await HttpsClient(ca_file=ca_file, connect=connect).get(_request(port, host="api.paypal.com"))
 
 
 async def test_nobody_listening_is_named(ca_file: Path) -> None:
     async with serve_documents({}, CA) as port:
         pass
     with pytest.raises(FetchError, match="ConnectionRefusedError"):
-        await HttpsFetcher(ca_file=ca_file)(_request(port))
+        await HttpsClient(ca_file=ca_file).get(_request(port))

@@ -144,7 +144,12 @@ def test_what_a_key_need_not_say_may_be_left_out(change: dict[str, Any]) -> None
 def test_an_id_that_stands_twice_stands_for_no_key() -> None:
     other = jwk(ec.generate_private_key(ec.SECP384R1()).public_key(), KEY["kid"])
     text = json.dumps({"keys": [KEY, other]})
-    assert _verdict(_signed(), _with(jwks=text)) == Verdict(Reason.SIGNATURE_MISMATCH)
+    assert _verdict(_signed(), _with(jwks=text)) == Verdict(Reason.KEY_UNTRUSTED)
+
+
+def test_a_key_of_another_curve_is_not_believed() -> None:
+    text = json.dumps({"keys": [KEY | {"crv": "P-256"}]})
+    assert _verdict(_signed(), _with(jwks=text)) == Verdict(Reason.KEY_UNTRUSTED)
 
 
 @pytest.mark.parametrize(

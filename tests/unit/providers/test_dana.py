@@ -2,6 +2,7 @@
 
 import json
 import random
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +14,7 @@ from tenrusl.providers import PROVIDERS
 from tenrusl.providers.body import MalformedWebhookError
 from tenrusl.providers.types import ExtractedEvent, Headers, Outcome, Verdict, Webhook
 from tenrusl.simulator import sign_webhook, simulated_credentials
+from tests.unit.providers.webhook_requests import credentials_of
 
 DANA = PROVIDERS["dana"]
 S = PaymentStatus
@@ -107,9 +109,35 @@ def test_references_amount_and_time_are_read() -> None:
     assert event.occurred_at == datetime(2025, 10, 10, 9, 15, 37, tzinfo=UTC)
 
 
+def test_a_time_may_be_milliseconds_as_in_a_notification_that_dana_signed() -> None:
+    event = _extract(createdTime="1757998647000", finishedTime="1757998714761")
+    assert event.occurred_at == datetime(2025, 9, 16, 4, 58, 34, 761_000, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("form", "valid"),
+    [
+        (lambda pem: pem, True),
+        (lambda pem: pem.replace("\n", "\r\n"), True),
+        (lambda pem: pem.replace("\n", "\\n"), True),  # in one line of an environment file
+        (lambda pem: "".join(pem.splitlines()[1:-1]), True),  # without the lines around it
+        (lambda pem: "".join(pem.splitlines()[1:-2]), False),
+        (lambda pem: "AAAA", False),
+        (lambda pem: "é", False),
+    ],
+)
+def test_the_key_is_read_in_the_forms_that_it_is_copied_in(form: Callable[[str], str], valid: bool) -> None:
+    (version,) = CREDENTIALS.versions("public_key_pem")
+    key = credentials_of(public_key_pem=form(version.secret.reveal()))
+    webhook = Webhook(method="POST", path=PATH, headers=_signed(), body=BODY)
+    assert DANA.verify(webhook, key, NOW).reason is (None if valid else Reason.CREDENTIALS_MISSING)
+
+
 @pytest.mark.parametrize(
     ("fields", "field"),
     [
+        ({"finishedTime": "9999999999999"}, "finishedTime"),
+        ({"finishedTime": "175799871476"}, "finishedTime"),
         ({"originalReferenceNo": None}, "originalReferenceNo"),
         ({"originalPartnerReferenceNo": 1}, "originalPartnerReferenceNo"),
         ({"latestTransactionStatus": 0}, "latestTransactionStatus"),

@@ -1,6 +1,8 @@
 """DOKU: three ways to sign, the token that SNAP needs, the answers, and what each notification says."""
 
 import base64
+import hashlib
+import hmac
 import json
 import random
 from datetime import UTC, datetime
@@ -28,6 +30,7 @@ from tenrusl.providers.types import (
 from tenrusl.simulator import sign_webhook, simulated_credentials
 from tenrusl.simulator.facts import PaymentFacts
 from tenrusl.simulator.payloads_doku import doku_direct_debit, doku_virtual_account
+from tests.unit.providers.webhook_requests import credentials_of
 
 DOKU = PROVIDERS["doku"]
 S = PaymentStatus
@@ -86,6 +89,24 @@ def test_a_client_id_that_is_not_ours_is_refused_whoever_signed() -> None:
 )
 def test_a_plain_notification_is_read_strictly(headers: dict[str, str], reason: Reason | None) -> None:
     assert _verdict(_signed("non_snap", headers=headers)).reason is reason
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+def test_a_request_without_a_body_has_no_digest(method: str) -> None:
+    sent = {"Client-Id": "MCH-1", "Request-Id": "r-1", "Request-Timestamp": "2020-08-11T08:45:42Z"}
+    lines = [*(f"{name}:{value}" for name, value in sent.items()), "Request-Target:/p"]
+    credentials = credentials_of(client_id="MCH-1", secret_key="SK")
+
+    def verdict(body: bytes, digest: tuple[str, ...] = ()) -> Verdict:
+        signature = base64.b64encode(hmac.digest(b"SK", "\n".join((*lines, *digest)).encode(), "sha256")).decode()
+        headers = Headers([*sent.items(), ("Signature", f"HMACSHA256={signature}")])
+        return DOKU.verify(Webhook(method=method, path="/p", headers=headers, body=body), credentials, NOW)
+
+    assert verdict(b"").valid
+    # Nothing would cover a body.
+    assert verdict(b"{}") == Verdict(Reason.SIGNATURE_MALFORMED)
+    empty = base64.b64encode(hashlib.sha256(b"").digest()).decode()
+    assert verdict(b"", (f"Digest:{empty}",)) == Verdict(Reason.SIGNATURE_MISMATCH)
 
 
 @pytest.mark.parametrize("authorization", ["bearer {}", "Bearer  {}", "Bearer {}x", "Bearer ", "Basic {}", "{}"])
@@ -229,6 +250,18 @@ def test_a_plain_notification_tells_this_state(word: str, fields: dict[str, Any]
     event = _extract(_transaction(word, **fields))
     assert (event.event_id, event.payment_status) == (f"R-1:{word}", status)
     assert (event.amount_minor, event.currency, event.merchant_ref) == (15_000_000, "IDR", "INV-1")
+
+
+@pytest.mark.parametrize(
+    ("fields", "event_type"),
+    [
+        ({}, "CREDIT_CARD"),
+        ({"service": {}, "channel": {"id": "VIRTUAL_ACCOUNT_BCA"}}, "VIRTUAL_ACCOUNT_BCA"),
+        ({"service": None}, "notification"),
+    ],
+)
+def test_the_type_is_the_service_or_the_channel(fields: dict[str, Any], event_type: str) -> None:
+    assert _extract(_transaction("SUCCESS", **fields)).event_type == event_type
 
 
 def test_without_a_requests_id_the_invoice_is_the_key() -> None:

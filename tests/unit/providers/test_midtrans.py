@@ -127,6 +127,12 @@ def test_times_are_those_of_jakarta() -> None:
     assert _extract().occurred_at == datetime(2020, 1, 9, 11, 27, 19, tzinfo=UTC)
 
 
+@pytest.mark.parametrize(("amount", "text"), [("2500.00", "2500.00"), ("2500", "2500"), (2500, "2500.00")])
+def test_a_refunds_amount_may_be_a_number(amount: object, text: str) -> None:
+    event = _extract(transaction_status="partial_refund", refund_amount=amount)
+    assert (event.event_id, event.amount_minor) == (f"tx-1:partial_refund:200::{text}", 250_000)
+
+
 def test_a_payout_is_recorded_and_changes_no_payment() -> None:
     body = {"reference_no": "iris-1", "amount": "200000.00", "status": "completed", "transaction_status": "settlement"}
     event = MIDTRANS.extract(_webhook(body, [("iris-signature", "00")]))

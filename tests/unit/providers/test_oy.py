@@ -34,7 +34,14 @@ TWO = "54.151.191.85", "54.179.86.72"
         ("10.1.2.3", None, False),
         ("10.1.2.3", "", False),
         ("10.1.2.3", "unknown", False),
-        ("10.1.2.3", f"{TWO[0]}:443", False),
+        # With the port besides, as some load balancers write it.
+        ("10.1.2.3", f"{TWO[0]}:443", True),
+        ("10.1.2.3", f"{TWO[0]}:443, [2001:db8::2]:8080, [2001:db8::3]", True),
+        ("10.1.2.3", f"{TWO[0]}, 203.0.113.9:443", False),
+        ("10.1.2.3", f"{TWO[0]}:443:443", False),
+        ("10.1.2.3", f"{TWO[0]}:", False),
+        ("10.1.2.3", f"::ffff:{TWO[0]}", True),
+        (f"{TWO[0]}:443", None, False),  # the peer's address never has one
         ("", TWO[0], False),
         ("not an address", None, False),
     ],

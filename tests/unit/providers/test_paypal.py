@@ -102,7 +102,7 @@ def test_the_signers_webhook_is_valid() -> None:
 )
 def test_an_address_that_is_not_paypals_is_refused_before_any_fetch(url: str) -> None:
     webhook = _signed(headers=_header("Cert-Url", url))
-    assert _verdict(webhook) == Verdict(Reason.SIGNATURE_MALFORMED)
+    assert _verdict(webhook) == Verdict(Reason.KEY_URL_NOT_ALLOWED)
     assert PAYPAL.key_needed is not None
     assert PAYPAL.key_needed(webhook, _without("cert_pem")) is None
 
@@ -169,31 +169,31 @@ BELOW_BELOW = authority("Intermediate CA 2", issuer=BELOW)
 SIGNED_BY = {
     "the root": (issue(ROOT, LIVE_NAME, key=RSA_KEY), "", None),
     "an intermediate that is served with it": (issue(BELOW, LIVE_NAME, key=RSA_KEY), BELOW.certificate_pem, None),
-    "an intermediate that is missing": (issue(BELOW, LIVE_NAME, key=RSA_KEY), "", Reason.SIGNATURE_MISMATCH),
+    "an intermediate that is missing": (issue(BELOW, LIVE_NAME, key=RSA_KEY), "", Reason.KEY_UNTRUSTED),
     "one more than the path length allows": (
         issue(BELOW_BELOW, LIVE_NAME, key=RSA_KEY),
         BELOW_BELOW.certificate_pem + BELOW.certificate_pem,
-        Reason.SIGNATURE_MISMATCH,
+        Reason.KEY_UNTRUSTED,
     ),
-    "another authority": (issue(OTHER, LIVE_NAME, key=RSA_KEY), "", Reason.SIGNATURE_MISMATCH),
+    "another authority": (issue(OTHER, LIVE_NAME, key=RSA_KEY), "", Reason.KEY_UNTRUSTED),
     "another authority, served with it": (
-        issue(OTHER, LIVE_NAME, key=RSA_KEY), OTHER.certificate_pem, Reason.SIGNATURE_MISMATCH,
+        issue(OTHER, LIVE_NAME, key=RSA_KEY), OTHER.certificate_pem, Reason.KEY_UNTRUSTED,
     ),
     "a certificate that is no authority": (
         issue(issue(ROOT, LIVE_NAME, key=RSA_KEY), LIVE_NAME, key=RSA_KEY),
         issue(ROOT, LIVE_NAME, key=RSA_KEY).certificate_pem,
-        Reason.SIGNATURE_MISMATCH,
+        Reason.KEY_UNTRUSTED,
     ),
-    "the root, of another name": (issue(ROOT, "www.paypal.com", key=RSA_KEY), "", Reason.SIGNATURE_MISMATCH),
+    "the root, of another name": (issue(ROOT, "www.paypal.com", key=RSA_KEY), "", Reason.KEY_UNTRUSTED),
     "the root, of a longer name": (
-        issue(ROOT, f"{LIVE_NAME}.evil.example", key=RSA_KEY), "", Reason.SIGNATURE_MISMATCH,
+        issue(ROOT, f"{LIVE_NAME}.evil.example", key=RSA_KEY), "", Reason.KEY_UNTRUSTED,
     ),
-    "the root, for the sandbox": (issue(ROOT, SANDBOX_NAME, key=RSA_KEY), "", Reason.SIGNATURE_MISMATCH),
+    "the root, for the sandbox": (issue(ROOT, SANDBOX_NAME, key=RSA_KEY), "", Reason.KEY_UNTRUSTED),
     "the root, not yet valid": (
-        issue(ROOT, LIVE_NAME, key=RSA_KEY, not_before=_at(1)), "", Reason.SIGNATURE_MISMATCH,
+        issue(ROOT, LIVE_NAME, key=RSA_KEY, not_before=_at(1)), "", Reason.KEY_UNTRUSTED,
     ),
     "the root, no more valid": (
-        issue(ROOT, LIVE_NAME, key=RSA_KEY, not_after=_at(-1)), "", Reason.SIGNATURE_MISMATCH,
+        issue(ROOT, LIVE_NAME, key=RSA_KEY, not_after=_at(-1)), "", Reason.KEY_UNTRUSTED,
     ),
     "more certificates than there can be": (
         issue(ROOT, LIVE_NAME, key=RSA_KEY), ROOT.certificate_pem * 8, Reason.CREDENTIALS_MISSING,
@@ -219,16 +219,16 @@ def test_a_certificate_that_was_believed_is_not_when_it_has_run_out() -> None:
     )
     webhook = _signed(credentials)
     assert _verdict(webhook, credentials).valid
-    assert _verdict(webhook, credentials, NOW + 3601) == Verdict(Reason.SIGNATURE_MISMATCH)
+    assert _verdict(webhook, credentials, NOW + 3601) == Verdict(Reason.KEY_UNTRUSTED)
     assert _verdict(webhook, credentials).valid
 
 
 def test_weak_and_other_keys_are_not_believed() -> None:
     weak = rsa.generate_private_key(public_exponent=65537, key_size=1024)  # noqa: S505 - that is what is tested
-    assert _certified(issue(ROOT, LIVE_NAME, key=weak)) == Verdict(Reason.SIGNATURE_MISMATCH)
+    assert _certified(issue(ROOT, LIVE_NAME, key=weak)) == Verdict(Reason.KEY_UNTRUSTED)
     other = issue(ROOT, LIVE_NAME, key=ec.generate_private_key(ec.SECP256R1()))
     credentials = _with(cert_pem=other.certificate_pem, root_pems=ROOT.certificate_pem)
-    assert _verdict(_signed(), credentials) == Verdict(Reason.SIGNATURE_MISMATCH)
+    assert _verdict(_signed(), credentials) == Verdict(Reason.KEY_UNTRUSTED)
 
 
 def test_texts_that_are_no_certificates_count_as_none() -> None:
@@ -237,7 +237,7 @@ def test_texts_that_are_no_certificates_count_as_none() -> None:
 
 
 def test_without_roots_those_of_digicert_count() -> None:
-    assert _verdict(_signed(), _without("root_pems")) == Verdict(Reason.SIGNATURE_MISMATCH)
+    assert _verdict(_signed(), _without("root_pems")) == Verdict(Reason.KEY_UNTRUSTED)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Skrill: what the signature covers, and what it does not."""
 
 import hashlib
+from dataclasses import replace
 from urllib.parse import urlencode
 
 import pytest
@@ -87,6 +88,15 @@ def test_a_withdrawn_permission_is_verified_and_tells_no_payment() -> None:
 def test_a_code_means_this_state(word: str, status: PaymentStatus | None) -> None:
     event = SKRILL.extract(_signed(status=word))
     assert (event.payment_status, event.event_id) == (status, f"200234:{word}")
+
+
+@pytest.mark.parametrize("word", ["2", "0", "-2"])
+def test_a_refund_is_never_a_payment_that_succeeded(word: str) -> None:
+    """It has the fields and states of a payment; only the address that the merchant gave for it tells."""
+    event = SKRILL.extract(replace(_signed(status=word), query="event=refund"))
+    assert (event.event_id, event.event_type, event.payment_status) == (f"refund:200234:{word}", f"refund.{word}", None)
+    assert (event.provider_ref, event.merchant_ref) == ("200234", "A-1")
+    assert (event.amount_minor, event.currency) == (999, "EUR")
 
 
 def test_without_the_requested_amount_that_of_the_account_counts() -> None:

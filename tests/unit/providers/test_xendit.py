@@ -94,6 +94,16 @@ def test_a_refund_of_an_invoice_belongs_to_the_invoice() -> None:
     assert event.provider_ref == "inv1"
 
 
+def test_a_refund_without_an_id_is_known_by_its_payment() -> None:
+    event = _extract({"event": "refund.succeeded", "data": {"payment_id": "py-1", "status": "SUCCEEDED"}})
+    assert (event.event_id, event.provider_ref) == ("refund.succeeded:py-1:SUCCEEDED", "py-1")
+
+
+def test_a_paid_amount_of_nothing_is_not_what_was_asked_for() -> None:
+    event = _extract({"id": "i", "status": "PAID", "amount": 500, "paid_amount": 0, "currency": "JPY"})
+    assert event.amount_minor == 0
+
+
 def test_the_webhook_id_is_the_key_where_it_is_sent() -> None:
     event = _extract({"id": "inv1", "status": "PAID"}, [("Webhook-ID", "wh-1")])
     assert event.event_id == "wh-1"

@@ -7,6 +7,7 @@ from typing import Final
 LIFETIME_SECONDS: Final = 900  # SNAP BI
 # A request that set out with a valid token may arrive late.
 _GRACE_SECONDS: Final = 60
+TOKEN_HOLDS_SECONDS: Final = LIFETIME_SECONDS + _GRACE_SECONDS
 _EXPIRY_BYTES = 8
 _PURPOSE = b"tenrusl bearer token v1\0"
 

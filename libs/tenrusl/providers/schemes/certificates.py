@@ -22,7 +22,7 @@ from tenrusl.providers.types import SignatureError
 
 MAX_CERTIFICATES = 8  # in one PEM text: the signer's and more intermediates than any chain has
 _MAX_CHAIN_DEPTH = 3
-_MIN_KEY_BITS = 2048  # NIST SP 800-131A: less is disallowed
+MIN_KEY_BITS = 2048  # NIST SP 800-131A: less is disallowed
 _MAX_KEPT = 64
 
 
@@ -46,7 +46,7 @@ def trusted_key(
 
     All texts are PEM. certificate: the signer's, intermediates may follow it. names: one of these must be its DNS
     name (subjectAltName; the common name only where there is none).
-    Raises SignatureError: CREDENTIALS_MISSING for texts that are no certificates, SIGNATURE_MISMATCH for a
+    Raises SignatureError: CREDENTIALS_MISSING for texts that are no certificates, KEY_UNTRUSTED for a
     certificate that is out of date, of another name, leads to no root, or has a weak or another kind of key.
     """
     known = (certificate, intermediates, roots, names)
@@ -85,10 +85,10 @@ def _check(certificate: str, intermediates: _Texts, roots: _Texts, names: frozen
         key = signer.public_key()
         own_names = _names(signer)
     except (VerificationError, ValueError, UnsupportedAlgorithm):
-        raise SignatureError(Reason.SIGNATURE_MISMATCH) from None
-    strong = isinstance(key, RSAPublicKey) and key.key_size >= _MIN_KEY_BITS
+        raise SignatureError(Reason.KEY_UNTRUSTED) from None
+    strong = isinstance(key, RSAPublicKey) and key.key_size >= MIN_KEY_BITS
     if not strong or names.isdisjoint(own_names) or not _lengths_hold(chain):
-        raise SignatureError(Reason.SIGNATURE_MISMATCH)
+        raise SignatureError(Reason.KEY_UNTRUSTED)
     assert isinstance(key, RSAPublicKey)
     return _Trusted(
         key,

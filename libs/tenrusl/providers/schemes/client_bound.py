@@ -2,9 +2,10 @@
 
 import hmac
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tenrusl.errors import Reason
+from tenrusl.providers.about import Proof
 from tenrusl.providers.schemes.matching import as_bytes
 from tenrusl.providers.types import Credentials, SignatureError, SignatureScheme, SignedWebhook, Webhook
 
@@ -31,6 +32,10 @@ class ClientBoundScheme:
     @property
     def name(self) -> str:
         return self.scheme.name
+
+    def describe(self) -> Proof:
+        inner = self.scheme.describe()
+        return replace(inner, headers=tuple(dict.fromkeys((*inner.headers, self.header))))
 
     def applies(self, webhook: Webhook) -> bool:
         return self.header in webhook.headers if self.header_tells else self.scheme.applies(webhook)

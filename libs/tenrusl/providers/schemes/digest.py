@@ -7,20 +7,31 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
+from tenrusl.providers.about import Proof
 from tenrusl.providers.schemes.matching import as_bytes, match
 from tenrusl.providers.schemes.places import Place
 from tenrusl.providers.types import Credentials, SecretVersion, SignedWebhook, Webhook
 
-# The request and the secret's bytes in, the digest's bytes out.
-Digest = Callable[[Webhook, bytes], bytes]
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """A way to make a digest: `of` takes the request and the secret's bytes. algorithm: its name, for readers.
+
+    signed, headers: what it covers and reads, for readers; signed is empty where only the provider knows.
+    """
+
+    of: Callable[[Webhook, bytes], bytes]
+    algorithm: str
+    signed: str = ""
+    headers: tuple[str, ...] = ()
 
 
 class Encoding(Enum):
     """How a digest is written. Hex is lower case unless the provider's contract says that either case holds."""
 
-    HEX = "hex"
-    HEX_ANY_CASE = "hex, either case"
-    HEX_UPPER = "hex, upper case"
+    HEX = "lower-case hex"
+    HEX_ANY_CASE = "hex in either case"
+    HEX_UPPER = "upper-case hex"
     BASE64 = "base64"
 
     def write(self, digest: bytes) -> str:
@@ -34,13 +45,13 @@ def raw_body(webhook: Webhook) -> bytes:
     return webhook.body
 
 
-def hmac_of(algorithm: str, message: Callable[[Webhook], bytes] = raw_body) -> Digest:
-    """HMAC of a message. `algorithm` as hashlib names it."""
+def hmac_of(algorithm: str, message: Callable[[Webhook], bytes] = raw_body, *, headers: tuple[str, ...] = ()) -> Digest:
+    """HMAC of a message. `algorithm` as hashlib names it. headers: those that the message reads, for readers."""
 
     def digest(webhook: Webhook, key: bytes) -> bytes:
         return hmac.digest(key, message(webhook), algorithm)
 
-    return digest
+    return Digest(digest, f"HMAC-{algorithm.upper()}", "the raw body" if message is raw_body else "", headers)
 
 
 def hash_of(algorithm: str, message: Callable[[Webhook, bytes], bytes]) -> Digest:
@@ -49,7 +60,7 @@ def hash_of(algorithm: str, message: Callable[[Webhook, bytes], bytes]) -> Diges
     def digest(webhook: Webhook, key: bytes) -> bytes:
         return hashlib.new(algorithm, message(webhook, key)).digest()
 
-    return digest
+    return Digest(digest, f"{algorithm.upper()} (no HMAC: the secret is part of the message)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +72,15 @@ class DigestScheme:
     place: Place
     digest: Digest
     encoding: Encoding = Encoding.HEX
+
+    def describe(self) -> Proof:
+        place, headers = self.place.describe()
+        return Proof(
+            place=place,
+            headers=headers + self.digest.headers,
+            algorithm=f"{self.digest.algorithm}, {self.encoding.value}",
+            signed=self.digest.signed,
+        )
 
     def applies(self, webhook: Webhook) -> bool:
         return self.place.is_used(webhook)
@@ -77,4 +97,4 @@ class DigestScheme:
         return self.place.write(self._expected(webhook, newest), webhook)
 
     def _expected(self, webhook: Webhook, version: SecretVersion) -> str:
-        return self.encoding.write(self.digest(webhook, version.key()))
+        return self.encoding.write(self.digest.of(webhook, version.key()))

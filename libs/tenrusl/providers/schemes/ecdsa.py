@@ -1,7 +1,7 @@
 """An ECDSA signature (P-384, SHA-384; FIPS 186-5) over the raw body, with a key of a JWKS named by a header."""
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidSignature
@@ -11,8 +11,9 @@ from cryptography.hazmat.primitives.hashes import SHA384
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from tenrusl.errors import Reason
+from tenrusl.providers.about import Proof
 from tenrusl.providers.keys import KeyKind, KeyRequest, key_request
-from tenrusl.providers.schemes.jwks import is_key_id, p384_keys
+from tenrusl.providers.schemes.jwks import is_key_id, listed_key_ids, p384_keys
 from tenrusl.providers.schemes.strict_base64 import decode_base64
 from tenrusl.providers.types import Credentials, SecretVersion, SignatureError, SignedWebhook, Webhook
 
@@ -32,6 +33,14 @@ class JwksEcdsaScheme:
     signature_header: str
     key_id_header: str
     default_url: str
+
+    def describe(self) -> Proof:
+        return Proof(
+            place=f"`{self.signature_header}: <signature>`, `{self.key_id_header}: <key id>`",
+            headers=(self.signature_header, self.key_id_header),
+            algorithm=f"ECDSA P-384 with SHA-384, base64, with the key of that id in `{self.default_url}`",
+            signed="the raw body",
+        )
 
     def applies(self, webhook: Webhook) -> bool:
         return self.signature_header in webhook.headers
@@ -64,7 +73,7 @@ class JwksEcdsaScheme:
             # Nothing here is secret, so the first key that fits ends the search.
             if key is not None and any(_is_signed(key, form, webhook.body) for form in forms):
                 return version.version
-        raise SignatureError(Reason.SIGNATURE_MISMATCH)
+        raise SignatureError(_mismatch(documents, key_id))
 
     def sign(self, webhook: Webhook, credentials: Credentials, now: float) -> SignedWebhook:
         key = load_pem_private_key(credentials.versions("jwks_private_key_pem")[-1].key(), password=None)
@@ -86,6 +95,14 @@ def _keys(version: SecretVersion) -> Mapping[str, EllipticCurvePublicKey]:
         return p384_keys(version.secret.reveal())
     except ValueError:
         raise SignatureError(Reason.CREDENTIALS_MISSING) from None
+
+
+def _mismatch(documents: Sequence[SecretVersion], key_id: str) -> Reason:
+    """Why no key fits: the one that was named is there and of no use (curve, form, twice), or else the signature."""
+    if any(key_id in _keys(version) for version in documents):
+        return Reason.SIGNATURE_MISMATCH
+    listed = any(key_id in listed_key_ids(version.secret.reveal()) for version in documents)
+    return Reason.KEY_UNTRUSTED if listed else Reason.SIGNATURE_MISMATCH
 
 
 def _der_forms(signature: bytes, encodings: str) -> list[bytes]:

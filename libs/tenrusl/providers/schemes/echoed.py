@@ -11,11 +11,14 @@ from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
 from tenrusl.errors import Reason
+from tenrusl.providers.about import Proof
 from tenrusl.providers.schemes.matching import as_bytes, match
 from tenrusl.providers.types import Credentials, SecretVersion, SignatureError, SignedWebhook, Webhook
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}", re.ASCII)  # RFC 9110, section 5.1
 _PARAMETER = "token"
+# One segment behind the provider's name, as the gateway's addresses end: …/webhooks/payoneer/<token>.
+_BEHIND_NAME = re.compile(r".*/webhooks/[a-z0-9_]{1,64}/([^/]+)/?", re.ASCII | re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,11 +31,18 @@ class EchoedHeadersScheme:
     name: str
     credential: str
 
+    def describe(self) -> Proof:
+        return Proof(
+            place="headers whose names and values the merchant chose",
+            algorithm="the values themselves, compared; all must be there",
+            signed="nothing: it proves who sent the request",
+        )
+
     def applies(self, webhook: Webhook) -> bool:
         return True  # the names are configured, so only the credentials would tell
 
     def verify(self, webhook: Webhook, credentials: Credentials, now: float) -> str:
-        versions = [(version.version, _headers_of(version)) for version in credentials.versions(self.credential)]
+        versions = [(version.version, headers_of(version)) for version in credentials.versions(self.credential)]
         found = False
         matched: str | None = None
         for name, expected in versions:
@@ -48,15 +58,25 @@ class EchoedHeadersScheme:
         return matched
 
     def sign(self, webhook: Webhook, credentials: Credentials, now: float) -> SignedWebhook:
-        return SignedWebhook(headers=_headers_of(credentials.versions(self.credential)[-1]), body=webhook.body)
+        return SignedWebhook(headers=headers_of(credentials.versions(self.credential)[-1]), body=webhook.body)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UrlTokenScheme:
-    """A token in the address: after `/token/` at the end of the path, or in the query parameter `token`."""
+    """A token in the address: the one segment after the provider's name, or after `/token/` at the end of the path.
+
+    Or in the query parameter `token`. In one of these places only.
+    """
 
     name: str
     credential: str
+
+    def describe(self) -> Proof:
+        return Proof(
+            place=f"the address: `…/<provider>/<token>`, `…/{_PARAMETER}/<token>`, or `?{_PARAMETER}=<token>`",
+            algorithm="the secret itself, compared",
+            signed="nothing: it proves who sent the request",
+        )
 
     def applies(self, webhook: Webhook) -> bool:
         return bool(_tokens(webhook))
@@ -81,6 +101,8 @@ def _tokens(webhook: Webhook) -> list[str]:
     before, slash, last = webhook.path.rstrip("/").rpartition("/")
     if slash and before.endswith(f"/{_PARAMETER}"):
         found.append(last)
+    elif behind := _BEHIND_NAME.fullmatch(webhook.path):
+        found.append(behind[1])
     for pair in webhook.query.split("&"):
         name, _, value = pair.partition("=")
         if name == _PARAMETER:
@@ -88,7 +110,7 @@ def _tokens(webhook: Webhook) -> list[str]:
     return [unquote(token, errors="replace") for token in found]
 
 
-def _headers_of(version: SecretVersion) -> Mapping[str, str]:
+def headers_of(version: SecretVersion) -> Mapping[str, str]:
     """Raises SignatureError(CREDENTIALS_MISSING) unless there is a header, and each has a name and a value.
 
     An empty value would let everybody in.

@@ -30,6 +30,19 @@ def p384_keys(text: str) -> Mapping[str, EllipticCurvePublicKey]:
 
     Raises ValueError for a text that is no JWKS, over 128 KiB or with more than 100 keys.
     """
+    listed = _listed(text)
+    times = Counter(entry["kid"] for entry in listed)
+    found = {entry["kid"]: _key(entry) for entry in listed if times[entry["kid"]] == 1 and is_key_id(entry["kid"])}
+    return MappingProxyType({kid: key for kid, key in found.items() if key is not None})
+
+
+@lru_cache(maxsize=16)
+def listed_key_ids(text: str) -> frozenset[str]:
+    """Every `kid` that stands there, also of keys that are not usable. Raises ValueError as `p384_keys`."""
+    return frozenset(entry["kid"] for entry in _listed(text))
+
+
+def _listed(text: str) -> list[Mapping[str, Any]]:
     if len(text) > MAX_BYTES:
         raise ValueError("too large")
     try:
@@ -39,10 +52,7 @@ def p384_keys(text: str) -> Mapping[str, EllipticCurvePublicKey]:
     entries = document.get("keys") if isinstance(document, dict) else None
     if not isinstance(entries, list) or len(entries) > MAX_KEYS:
         raise ValueError("no JWKS, or too many keys")
-    listed = [entry for entry in entries if isinstance(entry, dict) and isinstance(entry.get("kid"), str)]
-    times = Counter(entry["kid"] for entry in listed)
-    found = {entry["kid"]: _key(entry) for entry in listed if times[entry["kid"]] == 1 and is_key_id(entry["kid"])}
-    return MappingProxyType({kid: key for kid, key in found.items() if key is not None})
+    return [entry for entry in entries if isinstance(entry, dict) and isinstance(entry.get("kid"), str)]
 
 
 def _key(entry: Mapping[str, Any]) -> EllipticCurvePublicKey | None:

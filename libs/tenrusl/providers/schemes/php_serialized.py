@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.hashes import SHA1
 
 from tenrusl.errors import Reason
+from tenrusl.providers.about import Proof
 from tenrusl.providers.schemes.rsa import is_rsa_signed, rsa_private_key, rsa_public_key
 from tenrusl.providers.schemes.strict_base64 import decode_base64
 from tenrusl.providers.types import Credentials, SignatureError, SignedWebhook, Webhook
@@ -28,6 +29,13 @@ class PhpSerializedScheme:
     public_key: str
     private_key: str
     field: str
+
+    def describe(self) -> Proof:
+        return Proof(
+            place=f"form field `{self.field}`",
+            algorithm="RSA PKCS #1 v1.5 with SHA-1, base64",
+            signed="all other fields of the form, sorted by name, as PHP's `serialize` writes them",
+        )
 
     def applies(self, webhook: Webhook) -> bool:
         return not webhook.looks_like_json

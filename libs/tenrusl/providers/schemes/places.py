@@ -11,6 +11,10 @@ from tenrusl.providers.types import SignatureError, SignedWebhook, Webhook
 class Place(Protocol):
     """A place for one signature."""
 
+    def describe(self) -> tuple[str, tuple[str, ...]]:
+        """The place as docs/providers.md names it, and the headers that it reads."""
+        ...
+
     def is_used(self, webhook: Webhook) -> bool:
         """Whether something stands there. Never raises."""
         ...
@@ -34,6 +38,9 @@ class HeaderPlace:
     header: str
     prefix: str = ""
 
+    def describe(self) -> tuple[str, tuple[str, ...]]:
+        return f"`{self.header}: {self.prefix}<signature>`", (self.header,)
+
     def is_used(self, webhook: Webhook) -> bool:
         return self.header in webhook.headers
 
@@ -52,6 +59,9 @@ class JsonFieldPlace:
     """A text field of the JSON object that is the body."""
 
     field: str
+
+    def describe(self) -> tuple[str, tuple[str, ...]]:
+        return f"JSON field `{self.field}`", ()
 
     def is_used(self, webhook: Webhook) -> bool:
         return True  # only reading the body would tell; a scheme with this place comes last

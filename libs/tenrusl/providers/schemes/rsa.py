@@ -10,9 +10,14 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA256, HashAlgorithm
-from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
+from cryptography.hazmat.primitives.serialization import (
+    load_der_public_key,
+    load_pem_private_key,
+    load_pem_public_key,
+)
 
 from tenrusl.errors import Reason
+from tenrusl.providers.about import Proof
 from tenrusl.providers.schemes.places import HeaderPlace
 from tenrusl.providers.schemes.strict_base64 import decode_base64
 from tenrusl.providers.types import Credentials, SignatureError, SignedWebhook, Webhook
@@ -36,6 +41,14 @@ class RsaScheme:
     place: HeaderPlace
     messages: Callable[[Webhook], Iterable[bytes]]
     timestamp_header: str
+
+    def describe(self) -> Proof:
+        place, headers = self.place.describe()
+        return Proof(
+            place=place,
+            headers=(*headers, self.timestamp_header),
+            algorithm=f"RSA PKCS #1 v1.5 with SHA-256, base64; a public key of {_MIN_KEY_BITS} bits or more",
+        )
 
     def applies(self, webhook: Webhook) -> bool:
         return self.place.is_used(webhook)
@@ -67,9 +80,17 @@ class RsaScheme:
 
 @lru_cache(maxsize=64)
 def rsa_public_key(pem: str) -> RSAPublicKey:
-    """The key. Raises SignatureError(CREDENTIALS_MISSING) when it is none, or too short to trust."""
+    """The key. Raises SignatureError(CREDENTIALS_MISSING) when it is none, or too short to trust.
+
+    Besides PEM as it is: with `\\n` in place of line ends, as environment files hold it, and the base64 text without
+    the lines around it, as some dashboards show it.
+    """
     try:
-        key = load_pem_public_key(pem.encode())
+        text = pem.replace("\\n", "\n")
+        if "-----BEGIN" in text:
+            key = load_pem_public_key(text.encode())
+        else:
+            key = load_der_public_key(base64.b64decode("".join(text.split()), validate=True))
     except (ValueError, UnsupportedAlgorithm):
         raise SignatureError(Reason.CREDENTIALS_MISSING) from None
     if not isinstance(key, RSAPublicKey) or key.key_size < _MIN_KEY_BITS:

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from tenrusl.providers.types import Webhook
 
 TIMESTAMP_HEADER = "X-Timestamp"
+# What `snap_messages` gives, in words.
+SNAP_SIGNED = f"`<METHOD>:<path>:<hex SHA-256 of the minified body>:<{TIMESTAMP_HEADER}>`"
 
 # A string (also one that never ends), or white space outside of one. Possessive: linear in the body's length.
 _STRING_OR_SPACE = re.compile(rb'("(?:[^"\\]++|\\.)*+(?:"|\\?\Z))|[ \t\r\n]++', re.DOTALL)

@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from functools import partial
 
 from tenrusl.errors import Reason
-from tenrusl.providers.schemes.bearer_tokens import issue_token, token_is_current
+from tenrusl.providers.about import Proof
+from tenrusl.providers.schemes.bearer_tokens import TOKEN_HOLDS_SECONDS, issue_token, token_is_current
 from tenrusl.providers.schemes.matching import as_bytes, match
 from tenrusl.providers.schemes.snap import TIMESTAMP_HEADER, minify
 from tenrusl.providers.types import Credentials, SecretVersion, SignatureError, SignedWebhook, Webhook
@@ -32,6 +33,15 @@ class SnapSymmetricScheme:
     credential: str
     client: str
     fixed_bearer: str
+
+    def describe(self) -> Proof:
+        return Proof(
+            place=f"`{_SIGNATURE}: <signature>` and `{_AUTHORIZATION}: {_BEARER}<token>`",
+            headers=(_SIGNATURE, _AUTHORIZATION, TIMESTAMP_HEADER),
+            algorithm="HMAC-SHA512, base64",
+            signed=f"`<METHOD>:<path>:<token>:<hex SHA-256 of the minified body>:<{TIMESTAMP_HEADER}>`",
+            max_age=TOKEN_HOLDS_SECONDS,  # by the token; `fixed_bearer` never runs out
+        )
 
     def applies(self, webhook: Webhook) -> bool:
         return _SIGNATURE in webhook.headers and _AUTHORIZATION in webhook.headers

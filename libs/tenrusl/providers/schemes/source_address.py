@@ -6,11 +6,14 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from tenrusl.errors import Reason
+from tenrusl.providers.about import Proof
 from tenrusl.providers.types import Credentials, SignatureError, SignedWebhook, Webhook
 
 _Address = IPv4Address | IPv6Address
 _Networks = tuple[IPv4Network | IPv6Network, ...]
 _SEPARATORS = re.compile(r"[,\s]+")
+# Some load balancers write the port besides: 192.0.2.1:4711, [2001:db8::1]:4711 (RFC 7239, section 6).
+_WITH_PORT = re.compile(r"(?:([0-9.]+):[0-9]{1,5}|\[([0-9a-fA-F:.]+)\](?::[0-9]{1,5})?)", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,16 +28,23 @@ class SourceAddressScheme:
     allowed: str
     trusted_proxies: str
 
+    def describe(self) -> Proof:
+        return Proof(
+            place="the address that the request comes from; behind trusted proxies `X-Forwarded-For`",
+            algorithm="a list of addresses and networks",
+            signed="nothing: it proves where the request comes from",
+        )
+
     def applies(self, webhook: Webhook) -> bool:
         return True
 
     def verify(self, webhook: Webhook, credentials: Credentials, now: float) -> str:
         versions = credentials.versions(self.allowed)
-        allowed = [(version.version, _networks(version.secret.reveal())) for version in versions]
+        allowed = [(version.version, networks_of(version.secret.reveal())) for version in versions]
         proxies: _Networks = ()
         if self.trusted_proxies in credentials:
             for version in credentials.versions(self.trusted_proxies):
-                proxies += _networks(version.secret.reveal())
+                proxies += networks_of(version.secret.reveal())
         source = _source(webhook, proxies)
         for name, networks in allowed:
             if _is_in(source, networks):
@@ -54,10 +64,15 @@ def _source(webhook: Webhook, proxies: _Networks) -> _Address:
     for hop in reversed(",".join(webhook.headers.all("x-forwarded-for")).split(",")):
         if not hop.strip():
             break
-        source = _address(hop.strip())
+        source = _address(_without_port(hop.strip()))
         if not _is_in(source, proxies):
             break
     return source
+
+
+def _without_port(hop: str) -> str:
+    found = _WITH_PORT.fullmatch(hop)
+    return hop if found is None else found[1] or found[2]
 
 
 def _address(text: str) -> _Address:
@@ -76,7 +91,7 @@ def _is_in(address: _Address, networks: _Networks) -> bool:
 
 
 @lru_cache(maxsize=64)
-def _networks(text: str) -> _Networks:
+def networks_of(text: str) -> _Networks:
     """Raises SignatureError(CREDENTIALS_MISSING) when there is none, or one that cannot be read."""
     try:
         networks = tuple(ip_network(part) for part in _SEPARATORS.split(text) if part)

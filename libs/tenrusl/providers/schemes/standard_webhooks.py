@@ -14,6 +14,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from tenrusl.errors import Reason
+from tenrusl.providers.about import Proof
 from tenrusl.providers.schemes.matching import as_bytes
 from tenrusl.providers.types import Credentials, SecretVersion, SignatureError, SignedWebhook, Webhook
 
@@ -40,6 +41,17 @@ class StandardWebhooksScheme:
     private_key: str
     window: float
 
+    def describe(self) -> Proof:
+        signature, event_id, time = (f"{self.prefix}-{name}" for name in ("signature", "id", "timestamp"))
+        return Proof(
+            place=f"`{signature}: v1,<base64> v1a,<base64>`, up to {_MAX_SIGNATURES}",
+            headers=(signature, event_id, time),
+            algorithm="HMAC-SHA256 (`v1`) or Ed25519 (`v1a`), base64",
+            signed=f"`{event_id}`, `.`, `{time}` (Unix seconds), `.` and the raw body",
+            max_age=self.window,
+            max_ahead=self.window,
+        )
+
     def applies(self, webhook: Webhook) -> bool:
         return f"{self.prefix}-signature" in webhook.headers
 
@@ -48,8 +60,8 @@ class StandardWebhooksScheme:
         public_keys = _versions(credentials, self.public_key)
         if not secrets and not public_keys:
             raise SignatureError(Reason.CREDENTIALS_MISSING)
-        hmac_keys = [(version.version, _hmac_key(version)) for version in secrets]
-        ed25519_keys = [(version.version, _ed25519_key(version.secret.reveal())) for version in public_keys]
+        hmac_keys = [(version.version, hmac_key(version)) for version in secrets]
+        ed25519_keys = [(version.version, ed25519_key(version.secret.reveal())) for version in public_keys]
         event_id = webhook.headers.require(f"{self.prefix}-id")
         time = webhook.headers.require(f"{self.prefix}-timestamp")
         v1, v1a = _signatures(webhook.headers.require(f"{self.prefix}-signature"))
@@ -75,7 +87,7 @@ class StandardWebhooksScheme:
         message = as_bytes(f"{event_id}.{time}.") + webhook.body
         entries = []
         if secrets := _versions(credentials, self.secret):
-            entries.append(f"v1,{_hmac_text(_hmac_key(secrets[-1]), message)}")
+            entries.append(f"v1,{_hmac_text(hmac_key(secrets[-1]), message)}")
         if private_keys := _versions(credentials, self.private_key):
             signature = _signing_key(private_keys[-1].secret.reveal()).sign(message)
             entries.append(f"v1a,{base64.b64encode(signature).decode()}")
@@ -136,7 +148,7 @@ def _hmac_text(key: bytes, message: bytes) -> str:
     return base64.b64encode(hmac.digest(key, message, "sha256")).decode()
 
 
-def _hmac_key(version: SecretVersion) -> bytes:
+def hmac_key(version: SecretVersion) -> bytes:
     """The key of `whsec_…`, whose prefix and padding may be missing. A key of another kind is no secret."""
     text = version.secret.reveal()
     key = None if text.startswith((PUBLIC_PREFIX, PRIVATE_PREFIX)) else _unpadded(text.removeprefix(SECRET_PREFIX))
@@ -146,7 +158,7 @@ def _hmac_key(version: SecretVersion) -> bytes:
 
 
 @lru_cache(maxsize=64)
-def _ed25519_key(text: str) -> Ed25519PublicKey:
+def ed25519_key(text: str) -> Ed25519PublicKey:
     key = _unpadded(text.removeprefix(PUBLIC_PREFIX))
     if key is None or len(key) != _KEY_BYTES:
         raise SignatureError(Reason.CREDENTIALS_MISSING)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from tenrusl.errors import Reason
+from tenrusl.providers.about import Proof
 from tenrusl.providers.schemes.digest import Encoding
 from tenrusl.providers.schemes.matching import as_bytes, match
 from tenrusl.providers.types import Credentials, SecretVersion, SignatureError, SignedWebhook, Webhook
@@ -110,6 +111,16 @@ class TemplatedScheme:
     key_encoding: KeyEncoding
     template: Template
     window: Window | None
+
+    def describe(self) -> Proof:
+        return Proof(
+            place=f"`{self.header}: {self.prefix}<signature>`",
+            headers=(self.header,) if self.window is None else (self.header, self.window.header),
+            algorithm=f"HMAC-{self.algorithm.upper()}, {self.encoding.value}",
+            signed="what its template says",
+            max_age=None if self.window is None else self.window.max_age_seconds,
+            max_ahead=None if self.window is None else self.window.max_ahead_seconds,
+        )
 
     def applies(self, webhook: Webhook) -> bool:
         return self.header in webhook.headers

@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass
 
 from tenrusl.errors import Reason
+from tenrusl.providers.about import Proof
 from tenrusl.providers.schemes.matching import as_bytes, match
 from tenrusl.providers.types import Credentials, SecretVersion, SignatureError, SignedWebhook, Webhook
 
@@ -26,6 +27,16 @@ class TimestampedHeaderScheme:
     time_header: str
     time_unit: int
     window: float
+
+    def describe(self) -> Proof:
+        return Proof(
+            place=f"`{self.header}: <hex>`",
+            headers=(self.header, self.time_header),
+            algorithm="HMAC-SHA256, lower-case hex",
+            signed=f"`{self.time_header}` and the raw body, nothing between them",
+            max_age=self.window,
+            max_ahead=self.window,
+        )
 
     def applies(self, webhook: Webhook) -> bool:
         return self.header in webhook.headers

@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass
 
 from tenrusl.errors import Reason
+from tenrusl.providers.about import Proof
 from tenrusl.providers.schemes.matching import as_bytes, match
 from tenrusl.providers.types import Credentials, SecretVersion, SignatureError, SignedWebhook, Webhook
 
@@ -31,6 +32,18 @@ class TimestampedListScheme:
     joiner: bytes
     max_age: float
     max_ahead: float | None
+
+    def describe(self) -> Proof:
+        time, signature = self.time_entry, self.signature_entry
+        entries = f"{time}=<Unix seconds>{self.separator}{signature}=<hex>"
+        return Proof(
+            place=f"`{self.header}: {entries}`, up to {_MAX_SIGNATURES} `{signature}`",
+            headers=(self.header,),
+            algorithm="HMAC-SHA256, lower-case hex",
+            signed=f"`{self.time_entry}`, `{self.joiner.decode()}` and the raw body",
+            max_age=self.max_age,
+            max_ahead=self.max_ahead,
+        )
 
     def applies(self, webhook: Webhook) -> bool:
         return self.header in webhook.headers

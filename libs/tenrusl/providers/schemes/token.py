@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from tenrusl.errors import Reason
+from tenrusl.providers.about import Proof
 from tenrusl.providers.schemes.matching import as_bytes, match
 from tenrusl.providers.types import Credentials, SecretVersion, SignatureError, SignedWebhook, Webhook
 
@@ -15,6 +16,15 @@ class StaticTokenScheme:
     credential: str
     header: str
     auth_scheme: str = ""
+
+    def describe(self) -> Proof:
+        before = f"{self.auth_scheme} " if self.auth_scheme else ""
+        return Proof(
+            place=f"`{self.header}: {before}<token>`",
+            headers=(self.header,),
+            algorithm="the secret itself, compared",
+            signed="nothing: it proves who sent the request",
+        )
 
     def applies(self, webhook: Webhook) -> bool:
         value = webhook.headers.get(self.header)
