@@ -45,6 +45,7 @@ def new_event(**changes: Any) -> NewEvent:
         "currency": "USD",
         "occurred_at": START,
         "restores": False,
+        "unauthenticated_body": False,
         "deliveries": 1,
         "request_id": f"request-{number}",
         "source_ip": "127.0.0.1",

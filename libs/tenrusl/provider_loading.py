@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from tenrusl.providers import PROVIDERS
 from tenrusl.providers.generic import GenericSpecError, build_generic, parse_specs
+from tenrusl.providers.generic_spec import NAME
 from tenrusl.providers.types import Provider
 from tenrusl.settings import Settings, SettingsError
 
@@ -54,13 +55,15 @@ def _from_packages(packages: Iterable[EntryPoint], problems: list[str]) -> list[
         source = f"entry point {entry.name} of {ENTRY_POINT_GROUP}"
         try:
             provider = entry.load()
-        except (ImportError, AttributeError) as exc:
-            problems.append(f"{source}: cannot load {entry.value}: {exc}")
+        except Exception as exc:  # a package's code may fail in any way, and the service does not start then
+            problems.append(f"{source}: cannot load {entry.value}: {type(exc).__name__}: {exc}")
             continue
         if not isinstance(provider, Provider):
             problems.append(f"{source}: {entry.value} is no tenrusl.providers.types.Provider")
         elif provider.name != entry.name:
             problems.append(f"{source}: the provider calls itself {provider.name}")
+        elif not NAME.fullmatch(provider.name):  # it stands in addresses and in names of variables
+            problems.append(f"{source}: the name must look like {NAME.pattern}")
         else:
             found.append((source, provider))
     return found

@@ -247,6 +247,16 @@ class Settings:
         "create it from the event, or retry",
         UnknownPayment.CREATE,
     )
+    confirm_providers: tuple[str, ...] = setting(
+        "TENRUSL_CONFIRM_PROVIDERS",
+        _names,
+        "comma separated; their events that no signature covers change a payment only once confirmed",
+        (),
+    )
+    confirm_time_limit: timedelta = setting(
+        "TENRUSL_CONFIRM_TIME_LIMIT_SECONDS", _seconds(0.1, 300), "for a confirmer's answers to one batch",
+        timedelta(seconds=10),
+    )  # fmt: skip
     retry_mode: BackoffMode = setting(
         "TENRUSL_RETRY_MODE", _choice(BackoffMode), "full, equal or decorrelated", BackoffMode.FULL
     )
@@ -406,6 +416,14 @@ def read_credentials(env: Mapping[str, str]) -> tuple[CredentialVersions, list[s
         for provider, fields in found.items()
     }
     return credentials, problems
+
+
+def credential_variable(provider: str, field: str, version: str) -> str:
+    """The name of the variable that sets a credential; the same with _FILE names a file. See `read_credentials`."""
+    ending = "_NEXT" if version == "next" else ""
+    if field == DEFAULT_FIELD:
+        return f"{_SECRET_PREFIX}{provider.upper()}{ending}"
+    return f"{_FIELD_PREFIX}{provider.upper()}__{field.upper()}{ending}"
 
 
 def _credential_variables(env: Mapping[str, str]) -> list[str]:

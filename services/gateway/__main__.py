@@ -16,7 +16,9 @@ async def serve(settings: Settings, registry: CollectorRegistry) -> None:
     """Serves until SIGTERM or SIGINT; then requests under way are finished."""
     listener = listen(settings.gateway_listen)
     answers = {
-        name: ProviderAnswers(replies=provider.replies, methods=provider.methods)
+        name: ProviderAnswers(
+            replies=provider.replies, methods=provider.methods, takes_path_tail=provider.takes_path_tail
+        )
         for name, provider in load_providers(settings).items()
     }
     gateway = build(settings, registry, answers)

@@ -90,11 +90,13 @@ class Gateway:
         route = getattr(endpoint, "__name__", "none")
         self._metrics.answered(route, status, seconds)
         if scope["path"].startswith(_LOGGED_PREFIX):
+            # Of an address that nothing serves only that: it may be a webhook's, misspelt, with a token in it.
+            path = {} if endpoint is None else {"path": scope["raw_path"].decode("latin-1")[:512]}
             _log.info(
                 "request",
                 method=scope["method"],
                 route=route,
-                path=scope["raw_path"].decode("latin-1")[:512],
+                **path,
                 status=status,
                 duration_ms=round(seconds * 1000, 1),
             )

@@ -1,4 +1,4 @@
-"""POST /api/webhooks/{provider}: reads a provider's request, has it accepted, answers as the provider expects.
+"""POST /api/webhooks/{provider}[/…]: reads a provider's request, has it accepted, answers as the provider expects.
 
 The hot path: plain ASGI, ahead of Starlette, with as few objects per request as there can be.
 """
@@ -52,6 +52,9 @@ _REPLIED = {
     Disposition.WEBHOOK_DISPOSITION_REJECTED: ReplyTo.REJECTED,
 }
 
+# How a signature is checked is nobody's business, also where it could not be checked yet.
+_UNTOLD = frozenset({Reason.KEY_UNAVAILABLE, Reason.VERIFICATION_UNAVAILABLE})
+
 # What bodies that are still coming may take, by their declared length: senders that never finish hold it for no
 # longer than the body timeout.
 MAX_READING_BYTES = 256 * 1024 * 1024
@@ -61,10 +64,15 @@ NOT_FOUND = Problem(status=HTTPStatus.NOT_FOUND, detail="no such provider", reas
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderAnswers:
-    """What the gateway knows about a provider: the answers that it expects, and its methods for `Allow`."""
+    """What the gateway knows about a provider: the answers that it expects, and its methods for `Allow`.
+
+    takes_path_tail: its address may go on after its name. What stands there may be a secret: it is passed on to
+    ingress and goes into no log and no metric.
+    """
 
     replies: Mapping[ReplyTo, Reply]
     methods: frozenset[str]
+    takes_path_tail: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +107,7 @@ class WebhookEndpoint:
         self._max_body_bytes = max_body_bytes
         self._body_timeout_seconds = body_timeout_seconds
         self._reading_bytes = 0
+        self._with_tail = frozenset(name for name, answers in providers.items() if answers.takes_path_tail)
         self._allow = {name: ", ".join(sorted(answers.methods)) for name, answers in providers.items()}
         self._replies = {
             (name, disposition): _prepared(answers.replies[to])
@@ -122,7 +131,9 @@ class WebhookEndpoint:
     async def _answer(self, scope: Scope, receive: Receive, provider: str, request_id: str) -> _Answer:
         method, headers = scope["method"], scope["headers"]
         if not _PROVIDER.fullmatch(provider):
-            return _problem(NOT_FOUND, request_id)
+            provider, _, tail = provider.partition("/")
+            if not tail or provider not in self._with_tail:
+                return _problem(NOT_FOUND, request_id)
         if method not in _METHODS:
             return self._method_not_allowed(provider, request_id)
         if too_large(headers):
@@ -187,7 +198,9 @@ class WebhookEndpoint:
             case Disposition.WEBHOOK_DISPOSITION_MALFORMED:
                 status, detail = HTTPStatus.BAD_REQUEST, "the webhook cannot be read"
             case _:  # not stored; or a disposition newer than this gateway: the provider sends it again
-                return _problem(unavailable("the webhook could not be stored", _reason(outcome)), request_id)
+                reason = _reason(outcome)
+                shown = Reason.SERVICE_UNAVAILABLE if reason in _UNTOLD else reason
+                return _problem(unavailable("the webhook could not be stored", shown), request_id)
         return _problem(Problem(status=status, detail=detail, reason=_reason(outcome)), request_id)
 
     def _method_not_allowed(self, provider: str, request_id: str) -> _Answer:

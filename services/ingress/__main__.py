@@ -16,8 +16,9 @@ from tenrusl.api.ingress.v1 import ingress_pb2, ingress_pb2_grpc
 from tenrusl.api.processor.v1 import processor_pb2_grpc
 from tenrusl.clock import SystemClock
 from tenrusl.crypto import PayloadCipher, decode_app_key
-from tenrusl.keysources.https import HttpsFetcher
+from tenrusl.keysources.https import HttpsClient
 from tenrusl.keysources.source import KeySource
+from tenrusl.postback.source import Postback
 from tenrusl.provider_loading import load_providers
 from tenrusl.rpc.channel import build_channel
 from tenrusl.rpc.process import run
@@ -38,7 +39,8 @@ async def serve(settings: Settings, registry: CollectorRegistry) -> None:
         providers, settings.credentials, files=settings.credential_files, read=load_credentials
     )
     store = EventStore(engine, partition_days=settings.payload_partition_days)
-    keys = KeySource(HttpsFetcher(ca_file=settings.key_ca_file), clock)
+    keys = KeySource(HttpsClient(ca_file=settings.key_ca_file).get, clock)
+    postback = Postback(HttpsClient().post, clock)
     handoff = Handoff(process_events_by(processor_pb2_grpc.ProcessorServiceStub(channel)), metrics)
     acceptor = Acceptor(
         judge=Judge(
@@ -48,6 +50,7 @@ async def serve(settings: Settings, registry: CollectorRegistry) -> None:
             cipher=PayloadCipher(decode_app_key(settings.app_key)),
         ),
         keys=keys,
+        postback=postback,
         store=store,
         hand_off=handoff.offer,
         handoff_delay=settings.handoff_delay,
@@ -76,6 +79,7 @@ async def serve(settings: Settings, registry: CollectorRegistry) -> None:
                 task.cancel()
     finally:
         await keys.close()
+        await postback.close()
         await channel.close()
         await engine.dispose()
 

@@ -15,14 +15,16 @@ from services.ingress.metrics import IngressMetrics
 from tenrusl.clock import Clock
 from tenrusl.errors import Reason, UnavailableError
 from tenrusl.keysources.source import KeySource, KeyUnavailableError
+from tenrusl.postback.source import Postback, PostbackUnavailableError
 from tenrusl.providers.types import Credentials, Provider, Reply
-from tenrusl.store.event_store import EventStore, StoreRefusedError
+from tenrusl.store.event_store import EventStore, StoreRefusedError, StoreResult
 from tenrusl.store.events import NewEvent
 
 _log = structlog.get_logger("accept")
-_Key = tuple[str, str]
-# The webhooks of one batch wait together: for a document that takes longer, the provider is asked to come again.
-MAX_KEY_WAIT_SECONDS = 2.0
+# Provider, event id, and where the provider has replay keys: this and the body's SHA-256.
+_Key = tuple[str, str, str | None, bytes | None]
+# The webhooks of one batch wait together: for what takes longer, the provider is asked to come again.
+MAX_NETWORK_WAIT_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,9 @@ class Outcome:
 
 _DATABASE_DOWN = Outcome(Disposition.NOT_STORED, Reason.DATABASE_UNAVAILABLE)
 _REFUSED = Outcome(Disposition.NOT_STORED, Reason.STORE_REFUSED)
-_KEY_UNAVAILABLE = Refusal(Disposition.NOT_STORED, Reason.SERVICE_UNAVAILABLE)
+_KEY_UNAVAILABLE = Refusal(Disposition.NOT_STORED, Reason.KEY_UNAVAILABLE)
+_VERIFICATION_UNAVAILABLE = Refusal(Disposition.NOT_STORED, Reason.VERIFICATION_UNAVAILABLE)
+_REUSED = Outcome(Disposition.REJECTED, Reason.TRANSMISSION_REUSED)
 _DEFECT = Refusal(Disposition.NOT_STORED, Reason.INTERNAL)
 
 
@@ -56,6 +60,7 @@ class Acceptor:
         *,
         judge: Judge,
         keys: KeySource,
+        postback: Postback,
         store: EventStore,
         hand_off: Callable[[Sequence[UUID]], None],
         handoff_delay: timedelta,
@@ -64,6 +69,7 @@ class Acceptor:
     ) -> None:
         self._judge = judge
         self._keys = keys
+        self._postback = postback
         self._store = store
         self._hand_off = hand_off
         self._handoff_delay = handoff_delay
@@ -74,11 +80,13 @@ class Acceptor:
         """One outcome for each delivery, in the same order. Stored ones are committed when this returns."""
         started = time.perf_counter()
         now = self._clock.now()
-        fetched = await self._fetch_keys(deliveries)
-        judged = [self._judge_one(delivery, now, fetched.get(n)) for n, delivery in enumerate(deliveries)]
-        batch = _unique([item for item in judged if isinstance(item, NewEvent)])
+        found = await self._ask_network(deliveries, now)
+        judged = [self._judge_one(delivery, now, found.get(n)) for n, delivery in enumerate(deliveries)]
+        batches = _batches([item for item in judged if isinstance(item, NewEvent)])
         judged_at = time.perf_counter()
-        stored = await self._store_batch(batch, now) if batch else {}
+        stored: dict[_Key, Outcome] = {}
+        for batch in batches:
+            stored |= await self._store_batch(batch, now)
         self._metrics.observe_batch(
             len(deliveries), judge_seconds=judged_at - started, store_seconds=time.perf_counter() - judged_at
         )
@@ -94,25 +102,40 @@ class Acceptor:
         )
         return outcomes
 
-    async def _fetch_keys(self, deliveries: Sequence[Delivery]) -> dict[int, Credentials | Refusal]:
-        """By index, for the few providers whose webhooks name a public document: the credentials with it added."""
-        wanted = {n: need for n, delivery in enumerate(deliveries) if (need := self._judge.needs_key(delivery))}
+    async def _ask_network(self, deliveries: Sequence[Delivery], now: datetime) -> dict[int, Credentials | Refusal]:
+        """By index, for the few providers that need the network: the credentials with what it gave added."""
+        wanted = {n: need for n, delivery in enumerate(deliveries) if (need := self._judge.needs_network(delivery))}
         if not wanted:
             return {}
+        deadline = asyncio.get_running_loop().time() + MAX_NETWORK_WAIT_SECONDS
         found = await asyncio.gather(
-            *(self._fetch_key(deliveries[n], provider, given) for n, (provider, given) in wanted.items())
+            *(self._complete(deliveries[n], provider, given, now, deadline) for n, (provider, given) in wanted.items())
         )
         return dict(zip(wanted, found, strict=True))
 
+    async def _complete(
+        self, delivery: Delivery, provider: Provider, credentials: Credentials, now: datetime, deadline: float
+    ) -> Credentials | Refusal:
+        """The public document that the webhook names, then what the provider's own API says about it."""
+        fetched = await self._fetch_key(delivery, provider, credentials, deadline)
+        if isinstance(fetched, Refusal) or provider.questions is None:
+            return fetched
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await self._postback.credentials_for(provider, delivery.webhook, fetched, now.timestamp())
+        except (PostbackUnavailableError, TimeoutError) as exc:
+            _log.warning("not verified", provider=provider.name, request_id=delivery.request_id, error=str(exc))
+            return _VERIFICATION_UNAVAILABLE
+
     async def _fetch_key(
-        self, delivery: Delivery, provider: Provider, credentials: Credentials
+        self, delivery: Delivery, provider: Provider, credentials: Credentials, deadline: float
     ) -> Credentials | Refusal:
         at_hand = self._keys.credentials_at_hand(provider, delivery.webhook, credentials)
         if at_hand is not None:
             return at_hand
         try:
             # The fetch goes on when nobody waits any more, so the provider's next try finds the document.
-            async with asyncio.timeout(MAX_KEY_WAIT_SECONDS):
+            async with asyncio.timeout_at(deadline):
                 return await self._keys.credentials_for(provider, delivery.webhook, credentials)
         except (KeyUnavailableError, TimeoutError) as exc:
             _log.warning("key not fetched", provider=provider.name, request_id=delivery.request_id, error=str(exc))
@@ -138,7 +161,7 @@ class Acceptor:
             return await self._store_events(batch, now)
         except UnavailableError as exc:
             _log.warning("not stored", webhooks=len(batch), error=repr(exc.__cause__))
-            return {(event.provider, event.event_id): _DATABASE_DOWN for event in batch}
+            return {_key(event): _DATABASE_DOWN for event in batch}
         except StoreRefusedError:
             # One of them is not to the database's liking: the others must not wait for it.
             return await self._store_one_by_one(batch, now)
@@ -149,28 +172,51 @@ class Acceptor:
             try:
                 outcomes |= await self._store_events([event], now)
             except UnavailableError:
-                outcomes[event.provider, event.event_id] = _DATABASE_DOWN
+                outcomes[_key(event)] = _DATABASE_DOWN
             except StoreRefusedError as exc:
                 _log.error("refused by the database", request_id=event.request_id, sqlstate=exc.sqlstate)
-                outcomes[event.provider, event.event_id] = _REFUSED
+                outcomes[_key(event)] = _REFUSED
         return outcomes
 
     async def _store_events(self, batch: list[NewEvent], now: datetime) -> dict[_Key, Outcome]:
         result = await self._store.store(batch, received_at=now, next_retry_at=now + self._handoff_delay)
-        outcomes = {key: Outcome(Disposition.ACCEPTED, event_id=event_id) for key, event_id in result.fresh.items()}
-        outcomes |= {key: Outcome(Disposition.DUPLICATE, event_id=event_id) for key, event_id in result.known.items()}
         self._hand_off([*result.fresh.values(), *result.untried])
-        return outcomes
+        return {_key(event): _outcome(result, (event.provider, event.event_id)) for event in batch}
 
 
-def _unique(events: list[NewEvent]) -> list[NewEvent]:
-    """Each event once, with its deliveries, in the order that all batches keep."""
+def _key(event: NewEvent) -> _Key:
+    if event.replay_key is None:
+        return (event.provider, event.event_id, None, None)
+    return (event.provider, event.event_id, event.replay_key, event.payload_sha256)
+
+
+def _outcome(result: StoreResult, event: tuple[str, str]) -> Outcome:
+    if event in result.fresh:
+        return Outcome(Disposition.ACCEPTED, event_id=result.fresh[event])
+    if event in result.known:
+        return Outcome(Disposition.DUPLICATE, event_id=result.known[event])
+    # Neither new nor there: somebody removed it this moment.
+    return _REUSED if event in result.reused else _REFUSED
+
+
+def _batches(events: list[NewEvent]) -> list[list[NewEvent]]:
+    """Each webhook once, with its deliveries, in batches of different events in the order that all batches keep.
+
+    That is one batch, unless one event came in several transmissions at once: each of these must be stored.
+    """
     unique: dict[_Key, NewEvent] = {}
     for event in events:
-        key = (event.provider, event.event_id)
+        key = _key(event)
         known = unique.get(key)
         unique[key] = event if known is None else known._replace(deliveries=known.deliveries + 1)
-    return [unique[key] for key in sorted(unique)]
+    batches: list[dict[tuple[str, str], NewEvent]] = []
+    for event in unique.values():
+        pair = (event.provider, event.event_id)
+        batch = next((batch for batch in batches if pair not in batch), None)
+        if batch is None:
+            batches.append(batch := {})
+        batch[pair] = event
+    return [[batch[pair] for pair in sorted(batch)] for batch in batches]
 
 
 def _outcomes(judged: Sequence[Judgement], stored: dict[_Key, Outcome]) -> list[Outcome]:
@@ -184,7 +230,7 @@ def _outcomes(judged: Sequence[Judgement], stored: dict[_Key, Outcome]) -> list[
         if isinstance(item, Answered):
             outcomes.append(Outcome(Disposition.ANSWERED, reply=item.reply))
             continue
-        key = (item.provider, item.event_id)
+        key = _key(item)
         outcome = stored[key]
         if key in seen and outcome.disposition is Disposition.ACCEPTED:
             outcome = Outcome(Disposition.DUPLICATE, event_id=outcome.event_id)

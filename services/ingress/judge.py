@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
+from urllib.parse import unquote_plus
 
 from tenrusl.crypto import PayloadCipher
 from tenrusl.errors import Reason
@@ -20,6 +21,7 @@ from tenrusl.providers.types import (
     Provider,
     Reply,
     SignatureError,
+    Verdict,
     Webhook,
 )
 from tenrusl.providers.types import Outcome as ReplyTo
@@ -40,6 +42,8 @@ MAX_STORED_HEADER_CHARACTERS = 512
 _MALFORMED = frozenset(
     {Reason.BODY_MALFORMED, Reason.BODY_TOO_DEEP, Reason.BODY_TEXT_INVALID, Reason.EVENT_FIELD_INVALID}
 )
+# What another try may mend: never answered as a forgery.
+_TO_BE_SENT_AGAIN = frozenset({Reason.KEY_UNAVAILABLE, Reason.VERIFICATION_UNAVAILABLE})
 _NO_CREDENTIALS = Credentials()
 
 
@@ -109,10 +113,12 @@ class Judge:
         self._credentials = credentials
         self._cipher = cipher
 
-    def needs_key(self, delivery: Delivery) -> tuple[Provider, Credentials] | None:
-        """The provider and its credentials when a public document must be added to these before `judge`."""
+    def needs_network(self, delivery: Delivery) -> tuple[Provider, Credentials] | None:
+        """The provider and its credentials when these may lack something before `judge`: a key, or an answer."""
         provider = self._providers.get(delivery.provider)
-        if provider is None or provider.key_needed is None or provider.name not in self._allowed:
+        if provider is None or (provider.key_needed is None and provider.questions is None):
+            return None
+        if provider.name not in self._allowed or delivery.webhook.method not in provider.methods:
             return None
         return provider, self._credentials.get(provider.name, _NO_CREDENTIALS)
 
@@ -127,7 +133,7 @@ class Judge:
     def judge(self, delivery: Delivery, now: datetime, credentials: Credentials | None = None) -> Judgement:
         """The event to store (deliveries 1), or the refusal. The first thing that is wrong decides.
 
-        credentials: those of the provider with a fetched document added; by default the configured ones.
+        credentials: those of the provider with what the network gave added; by default the configured ones.
         """
         provider = self._providers.get(delivery.provider)
         if provider is None:
@@ -147,8 +153,7 @@ class Judge:
             credentials = self._credentials.get(provider.name, _NO_CREDENTIALS)
         verdict = provider.verify(webhook, credentials, now.timestamp())
         if verdict.reason is not None:
-            malformed = verdict.reason in _MALFORMED
-            return Refusal(Disposition.MALFORMED if malformed else Disposition.REJECTED, verdict.reason)
+            return Refusal(_refused_as(verdict.reason), verdict.reason)
         try:
             if provider.handshake is not None:
                 reply = provider.handshake(webhook, credentials, now.timestamp())
@@ -159,19 +164,21 @@ class Judge:
             return Refusal(Disposition.MALFORMED, exc.reason)
         except SignatureError as exc:
             return Refusal(Disposition.REJECTED, exc.reason)
-        return self._event(delivery, provider, extracted, verdict.version, content_type, now)
+        return self._event(delivery, provider, extracted, verdict, content_type, now)
 
     def _event(
         self,
         delivery: Delivery,
         provider: Provider,
         extracted: ExtractedEvent,
-        version: str,
+        verdict: Verdict,
         content_type: str | None,
         now: datetime,
     ) -> NewEvent:
         # A notification by GET has its content in the query.
-        body = delivery.webhook.body if delivery.webhook.method == "POST" else delivery.webhook.query.encode("latin-1")
+        body = delivery.webhook.body
+        if delivery.webhook.method != "POST":
+            body = _stored_query(delivery.webhook.query, provider.unstored_parameters)
         event_id = uuid7(now)
         by_merchant = provider.payment_key is PaymentKey.MERCHANT_REF
         return NewEvent(
@@ -187,16 +194,32 @@ class Judge:
             currency=extracted.currency,
             occurred_at=extracted.occurred_at,
             restores=extracted.restores,
+            unauthenticated_body=not verdict.body_covered,
             deliveries=1,
             request_id=delivery.request_id,
             source_ip=delivery.webhook.source_ip,
             headers=_stored_headers(delivery.webhook.headers),
-            signature_version=version,
+            signature_version=verdict.version,
             payload_sha256=hashlib.sha256(body).digest(),
             payload_bytes=len(body),
             payload_content_type=content_type and content_type[:MAX_STORED_HEADER_CHARACTERS],
             sealed_payload=self._cipher.seal(body, context=event_id.bytes),
+            replay_key=None if provider.replay_key is None else provider.replay_key(delivery.webhook),
         )
+
+
+def _refused_as(reason: Reason) -> Disposition:
+    if reason in _MALFORMED:
+        return Disposition.MALFORMED
+    return Disposition.NOT_STORED if reason in _TO_BE_SENT_AGAIN else Disposition.REJECTED
+
+
+def _stored_query(query: str, without: frozenset[str]) -> bytes:
+    """The query as received, without the parameters that hold a secret."""
+    if without:
+        pairs = query.split("&")
+        query = "&".join(pair for pair in pairs if unquote_plus(pair.partition("=")[0]) not in without)
+    return query.encode("latin-1")
 
 
 def _media_type(content_type: str) -> str:

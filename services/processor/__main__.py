@@ -6,14 +6,17 @@ from datetime import timedelta
 
 from prometheus_client import CollectorRegistry
 
+from services.processor.confirm import Confirmation, check_confirmed_providers
 from services.processor.directives import Directives
 from services.processor.metrics import ProcessorMetrics
 from services.processor.payment_servicer import PaymentServicer
 from services.processor.payments import Payments
 from services.processor.process import Processor
 from services.processor.servicer import ProcessorServicer
+from services.processor.unconfirmed import UnconfirmedEvents
 from tenrusl.api.processor.v1 import payment_pb2, payment_pb2_grpc, processor_pb2, processor_pb2_grpc
 from tenrusl.clock import SystemClock
+from tenrusl.confirmers import load_confirmers
 from tenrusl.coordination.client import build_redis
 from tenrusl.coordination.idempotency import IdempotencyStore
 from tenrusl.crypto import PayloadCipher, decode_app_key
@@ -29,12 +32,19 @@ IDEMPOTENCY_LOCK_SECONDS = 30
 
 async def serve(settings: Settings, registry: CollectorRegistry) -> None:
     """Builds the object graph and serves until told to stop."""
+    providers = load_providers(settings)
+    check_confirmed_providers(settings.confirm_providers, providers)
     engine = build_engine(settings.database_url, service="processor", pool_size=settings.db_pool_size)
     redis = build_redis(settings.redis_dsn)
     clock = SystemClock()
     processor = Processor(
         engine=engine,
         directives=Directives(engine, PayloadCipher(decode_app_key(settings.app_key))),
+        confirmation=Confirmation(
+            providers=settings.confirm_providers,
+            confirmers=load_confirmers(),
+            time_limit=settings.confirm_time_limit,
+        ),
         policy=settings.retry_policy,
         lease=settings.processing_lease,
         max_batches=settings.processor_max_batches,
@@ -45,7 +55,7 @@ async def serve(settings: Settings, registry: CollectorRegistry) -> None:
     )
     payments = Payments(
         engine=engine,
-        providers=settings.allowed_providers or load_providers(settings),
+        providers=settings.allowed_providers or providers,
         idempotency_ttl=settings.idempotency_ttl,
         clock=clock,
     )
@@ -61,7 +71,7 @@ async def serve(settings: Settings, registry: CollectorRegistry) -> None:
     )
     server.add(
         processor_pb2_grpc.add_ProcessorServiceServicer_to_server,
-        ProcessorServicer(processor),
+        ProcessorServicer(processor, UnconfirmedEvents(engine=engine, processor=processor, clock=clock)),
         processor_pb2.DESCRIPTOR.services_by_name["ProcessorService"].full_name,
     )
     server.add(

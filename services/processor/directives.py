@@ -16,10 +16,11 @@ MOCK = "mock"
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a try failed: a short code, and a sentence without anything secret."""
+    """Why a try failed: a short code, and a sentence without anything secret. final: no other try can help."""
 
     code: str
     message: str
+    final: bool = False
 
 
 _TOLD_TO_FAIL = Failure("told_to_fail", "the mock payload orders this try to fail")

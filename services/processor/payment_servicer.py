@@ -2,26 +2,20 @@
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from datetime import datetime
 from typing import Any, cast
 
 import structlog
-from google.protobuf.timestamp_pb2 import Timestamp
 from grpc import aio
 
+from services.processor.messages import STATUSES, payment_message
 from services.processor.payments import PaymentOrder, Payments
 from tenrusl.api.common.v1 import common_pb2
 from tenrusl.api.processor.v1 import payment_pb2, payment_pb2_grpc
 from tenrusl.coordination.idempotency import IdempotencyStore, Replay
 from tenrusl.errors import FieldViolation, InvalidFieldError, UnavailableError
 from tenrusl.payments import PaymentStatus
-from tenrusl.store.payments import Payment
 
-_STATUSES = {
-    status: cast("common_pb2.PaymentStatus", common_pb2.PaymentStatus.Value(f"PAYMENT_STATUS_{status.name}"))
-    for status in PaymentStatus
-}
-_STATUS_BY_NUMBER = {number: status for status, number in _STATUSES.items()}
+_STATUS_BY_NUMBER = {number: status for status, number in STATUSES.items()}
 _log = structlog.get_logger("payments")
 _Context = aio.ServicerContext[Any, Any]
 
@@ -48,32 +42,32 @@ class PaymentServicer(payment_pb2_grpc.PaymentServiceServicer):
 
         async def create() -> payment_pb2.CreatePaymentResponse:
             payment, replayed = await self._payments.create(order)
-            return payment_pb2.CreatePaymentResponse(payment=_payment(payment), replayed=replayed)
+            return payment_pb2.CreatePaymentResponse(payment=payment_message(payment), replayed=replayed)
 
         return await self._once(request, create) if request.idempotency_key else await create()
 
     async def GetPayment(  # noqa: N802 - the name of the RPC
         self, request: payment_pb2.GetPaymentRequest, context: _Context
     ) -> payment_pb2.GetPaymentResponse:
-        return payment_pb2.GetPaymentResponse(payment=_payment(await self._payments.get(request.payment_id)))
+        return payment_pb2.GetPaymentResponse(payment=payment_message(await self._payments.get(request.payment_id)))
 
     async def GetPaymentByReference(  # noqa: N802 - the name of the RPC
         self, request: payment_pb2.GetPaymentByReferenceRequest, context: _Context
     ) -> payment_pb2.GetPaymentByReferenceResponse:
         payment = await self._payments.get_by_reference(request.provider, request.reference)
-        return payment_pb2.GetPaymentByReferenceResponse(payment=_payment(payment))
+        return payment_pb2.GetPaymentByReferenceResponse(payment=payment_message(payment))
 
     async def ListPayments(  # noqa: N802 - the name of the RPC
         self, request: payment_pb2.ListPaymentsRequest, context: _Context
     ) -> payment_pb2.ListPaymentsResponse:
         page = await self._payments.page(
             page_size=request.page_size,
-            page_token=request.page_token,
+            token=request.page_token,
             provider=request.provider,
             status=_status_filter(request.status),
         )
         return payment_pb2.ListPaymentsResponse(
-            payments=[_payment(payment) for payment in page.payments], next_page_token=page.next_page_token
+            payments=[payment_message(payment) for payment in page.payments], next_page_token=page.next_page_token
         )
 
     async def _once(
@@ -109,26 +103,3 @@ def _status_filter(number: int) -> PaymentStatus | None:
         return _STATUS_BY_NUMBER[cast("common_pb2.PaymentStatus", number)]
     except KeyError:
         raise InvalidFieldError(FieldViolation("status", "must be a known payment status")) from None
-
-
-def _payment(payment: Payment) -> common_pb2.Payment:
-    message = common_pb2.Payment(
-        id=str(payment.id),
-        provider=payment.provider,
-        payment_ref=payment.payment_ref,
-        merchant_ref=payment.merchant_ref or "",
-        provider_ref=payment.provider_ref or "",
-        status=_STATUSES[payment.status],
-        currency=payment.currency or "",
-        create_time=_timestamp(payment.created_at),
-        update_time=_timestamp(payment.updated_at),
-    )
-    if payment.amount_minor is not None:
-        message.amount_minor = payment.amount_minor
-    return message
-
-
-def _timestamp(time: datetime) -> Timestamp:
-    message = Timestamp()
-    message.FromDatetime(time)
-    return message

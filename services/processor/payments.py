@@ -1,7 +1,5 @@
 """The payments API: announcing payments, and finding them."""
 
-import base64
-import binascii
 import hashlib
 import re
 from collections.abc import Collection
@@ -9,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
+from services.processor.paging import page_token, read_page_size, read_page_token
 from tenrusl.clock import Clock
 from tenrusl.errors import (
     AlreadyExistsError,
@@ -33,8 +32,6 @@ from tenrusl.store.payments import (
 
 MAX_REFERENCE_CHARACTERS = 255
 MAX_AMOUNT_MINOR = 10**15
-DEFAULT_PAGE_SIZE = 50
-MAX_PAGE_SIZE = 200
 _CURRENCY = re.compile(r"[A-Z]{3}")
 _PRINTABLE_ASCII = re.compile(r"[\x20-\x7e]{1,255}")
 
@@ -130,22 +127,18 @@ class Payments:
             payment = await get_payment_by_reference(connection, provider, reference)
         return _found(payment, f"no payment of {provider} has the reference {reference!r}")
 
-    async def page(
-        self, *, page_size: int, page_token: str, provider: str, status: PaymentStatus | None
-    ) -> PaymentPage:
+    async def page(self, *, page_size: int, token: str, provider: str, status: PaymentStatus | None) -> PaymentPage:
         """A page of payments. Raises InvalidFieldError, UnavailableError."""
-        if not 0 <= page_size <= MAX_PAGE_SIZE:
-            raise InvalidFieldError(FieldViolation("page_size", f"must be from 0 to {MAX_PAGE_SIZE}"))
+        limit = read_page_size(page_size)
         if provider and (violations := self._provider_violations(provider)):
             raise InvalidFieldError(*violations)
-        limit = page_size or DEFAULT_PAGE_SIZE
-        before = _read_page_token(page_token) if page_token else None
+        before = read_page_token(token)
         async with autocommit(self._engine) as connection:
             found = await list_payments(
                 connection, limit=limit + 1, before=before, provider=provider or None, status=status
             )
         page = found[:limit]
-        return PaymentPage(page, _page_token(page[-1].id) if len(found) > limit else "")
+        return PaymentPage(page, page_token(page[-1].id) if len(found) > limit else "")
 
     def validate(self, order: PaymentOrder) -> None:
         """Raises InvalidFieldError, naming every field that is wrong."""
@@ -196,14 +189,3 @@ def _found(payment: Payment | None, message: str) -> Payment:
     if payment is None:
         raise NotFoundError(Reason.PAYMENT_NOT_FOUND, message)
     return payment
-
-
-def _page_token(last: UUID) -> str:
-    return base64.urlsafe_b64encode(last.bytes).decode().rstrip("=")
-
-
-def _read_page_token(token: str) -> UUID:
-    try:
-        return UUID(bytes=base64.b64decode(token + "==", altchars=b"-_", validate=True))
-    except (ValueError, binascii.Error):
-        raise InvalidFieldError(FieldViolation("page_token", "must be the next_page_token of another page")) from None

@@ -12,12 +12,13 @@ from uuid import UUID
 import structlog
 
 from services.processor.apply import Applied, apply_events
+from services.processor.confirm import Confirmation
 from services.processor.directives import Directives, Failure
 from services.processor.metrics import ProcessorMetrics
 from tenrusl.backoff import RetryAfter, RetryPolicy, decide
 from tenrusl.clock import Clock
 from tenrusl.errors import OverloadedError, UnavailableError
-from tenrusl.store.claims import ClaimedEvent, FailedEvent, claim_events, fail_events
+from tenrusl.store.claims import ClaimedEvent, UnappliedEvent, claim_events, release_events
 from tenrusl.store.engine import ContentionError, Engine, autocommit
 
 _log = structlog.get_logger("process")
@@ -29,6 +30,7 @@ class ResultStatus(StrEnum):
     PROCESSED = "processed"
     FAILED = "failed"
     DEAD_LETTER = "dead_letter"
+    UNCONFIRMED = "unconfirmed"
     SKIPPED = "skipped"
 
 
@@ -59,6 +61,7 @@ class Processor:
         *,
         engine: Engine,
         directives: Directives,
+        confirmation: Confirmation,
         policy: RetryPolicy,
         lease: timedelta,
         max_batches: int,
@@ -69,6 +72,7 @@ class Processor:
     ) -> None:
         self._engine = engine
         self._directives = directives
+        self._confirmation = confirmation
         self._policy = policy
         self._lease = lease
         self._max_batches = max_batches
@@ -106,8 +110,11 @@ class Processor:
             failures |= dict.fromkeys((event.id for event in exhausted), _EXHAUSTED)
         orders = await self._directives.read(claimed)
         failures |= orders.failures
-        ready = [event for event in claimed if event.id not in failures and event.id not in orders.delays]
-        slow = [event for event in claimed if event.id not in failures and event.id in orders.delays]
+        sifted = await self._confirmation.sift([event for event in claimed if event.id not in failures])
+        failures |= sifted.failures
+        open_events = [event for event in claimed if event.id not in failures and event.id not in sifted.unconfirmed]
+        ready = [event for event in open_events if event.id not in orders.delays]
+        slow = [event for event in open_events if event.id in orders.delays]
         outcomes = await asyncio.gather(
             self._apply(ready),
             *(self._apply_later(event, orders.delays[event.id]) for event in slow),
@@ -119,8 +126,10 @@ class Processor:
             applied, failed = outcome
             results |= dict.fromkeys(applied.processed, PROCESSED)
             failures |= failed | dict.fromkeys(applied.unknown, _UNKNOWN_PAYMENT)
-        if failures:
-            results |= await self._settle([event for event in claimed if event.id in failures], failures)
+        unapplied = [self._failed(event, failures[event.id]) for event in claimed if event.id in failures]
+        unapplied += [_unconfirmed(event) for event in claimed if event.id in sifted.unconfirmed]
+        if unapplied:
+            results |= await self._release(unapplied)
         self._count(claimed, results)
         for outcome in outcomes:
             if isinstance(outcome, BaseException):
@@ -160,21 +169,23 @@ class Processor:
         now = self._clock.now()
         return await apply_events(self._engine, events, now=now, create_unknown=self._create_unknown)
 
-    async def _settle(self, events: Sequence[ClaimedEvent], failures: dict[UUID, Failure]) -> dict[UUID, Result]:
-        settled = [self._failed(event, failures[event.id]) for event in events]
+    async def _release(self, events: Sequence[UnappliedEvent]) -> dict[UUID, Result]:
         async with autocommit(self._engine) as connection:
-            held = await fail_events(connection, settled)
-        return {item.id: Result(ResultStatus(item.status), item.failure_code) for item in settled if item.id in held}
+            held = await release_events(connection, events)
+        return {
+            item.id: Result(ResultStatus(item.status), item.failure_code or "") for item in events if item.id in held
+        }
 
-    def _failed(self, event: ClaimedEvent, failure: Failure) -> FailedEvent:
+    def _failed(self, event: ClaimedEvent, failure: Failure) -> UnappliedEvent:
         decision = decide(
             attempt=event.attempts, policy=self._policy, rng=self._rng, previous_delay=event.previous_delay
         )
-        next_retry_at = self._clock.now() + decision.delay if isinstance(decision, RetryAfter) else None
-        return FailedEvent(
+        delay = decision.delay if isinstance(decision, RetryAfter) and not failure.final else None
+        return UnappliedEvent(
             id=event.id,
             attempts=event.attempts,
-            next_retry_at=next_retry_at,
+            status="dead_letter" if delay is None else "failed",
+            next_retry_at=None if delay is None else self._clock.now() + delay,
             failure_code=failure.code,
             failure_message=failure.message,
         )
@@ -188,3 +199,7 @@ class Processor:
             self._metrics.count(provider, status.value, number)
         done = [event for event in settled if results[event.id] is PROCESSED]
         self._metrics.observe_latency((now - event.received_at).total_seconds() for event in done)
+
+
+def _unconfirmed(event: ClaimedEvent) -> UnappliedEvent:
+    return UnappliedEvent(id=event.id, attempts=event.attempts, status="unconfirmed")

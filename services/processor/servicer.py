@@ -1,15 +1,19 @@
 """ProcessorService: proto to domain and back."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 from uuid import UUID
 
 from grpc import aio
 
+from services.processor.messages import waiting_message
 from services.processor.process import SKIPPED, Processor, Result, ResultStatus
+from services.processor.unconfirmed import UnconfirmedEvents
 from tenrusl.api.processor.v1 import processor_pb2, processor_pb2_grpc
 from tenrusl.errors import FieldViolation, InvalidFieldError
 
 MAX_EVENTS = 1000
+_Context = aio.ServicerContext[Any, Any]
 
 _STATUSES = {
     status: cast(
@@ -20,28 +24,59 @@ _STATUSES = {
 
 
 class ProcessorServicer(processor_pb2_grpc.ProcessorServiceServicer):
-    """Answers ProcessEvents."""
+    """Answers for the events: processing, and those that wait for confirmation."""
 
-    def __init__(self, processor: Processor) -> None:
+    def __init__(self, processor: Processor, unconfirmed: UnconfirmedEvents) -> None:
         self._processor = processor
+        self._unconfirmed = unconfirmed
 
     async def ProcessEvents(  # noqa: N802 - the name of the RPC
-        self, request: processor_pb2.ProcessEventsRequest, context: aio.ServicerContext[Any, Any]
+        self, request: processor_pb2.ProcessEventsRequest, context: _Context
     ) -> processor_pb2.ProcessEventsResponse:
-        event_ids = _event_ids(request)
-        results = await self._processor.process(list(dict.fromkeys(event_ids)), force=request.force)
-        return processor_pb2.ProcessEventsResponse(
-            results=[_result(event_id, results.get(event_id, SKIPPED)) for event_id in event_ids]
+        event_ids = _event_ids(request.event_ids)
+        results = await self._processor.process(_unique(event_ids), force=request.force)
+        return processor_pb2.ProcessEventsResponse(results=_results(event_ids, results))
+
+    async def ListUnconfirmedEvents(  # noqa: N802 - the name of the RPC
+        self, request: processor_pb2.ListUnconfirmedEventsRequest, context: _Context
+    ) -> processor_pb2.ListUnconfirmedEventsResponse:
+        page = await self._unconfirmed.page(
+            page_size=request.page_size, token=request.page_token, provider=request.provider
+        )
+        return processor_pb2.ListUnconfirmedEventsResponse(
+            events=[waiting_message(event) for event in page.events], next_page_token=page.next_page_token
         )
 
+    async def ConfirmEvents(  # noqa: N802 - the name of the RPC
+        self, request: processor_pb2.ConfirmEventsRequest, context: _Context
+    ) -> processor_pb2.ConfirmEventsResponse:
+        event_ids = _event_ids(request.event_ids)
+        results = await self._unconfirmed.confirm(_unique(event_ids), confirmed_by=request.confirmed_by)
+        return processor_pb2.ConfirmEventsResponse(results=_results(event_ids, results))
 
-def _event_ids(request: processor_pb2.ProcessEventsRequest) -> list[UUID]:
-    if not 1 <= len(request.event_ids) <= MAX_EVENTS:
+    async def RefuteEvents(  # noqa: N802 - the name of the RPC
+        self, request: processor_pb2.RefuteEventsRequest, context: _Context
+    ) -> processor_pb2.RefuteEventsResponse:
+        event_ids = _event_ids(request.event_ids)
+        results = await self._unconfirmed.refute(_unique(event_ids), refuted_by=request.refuted_by)
+        return processor_pb2.RefuteEventsResponse(results=_results(event_ids, results))
+
+
+def _event_ids(texts: Sequence[str]) -> list[UUID]:
+    if not 1 <= len(texts) <= MAX_EVENTS:
         raise InvalidFieldError(FieldViolation("event_ids", f"must hold 1 to {MAX_EVENTS} ids"))
     try:
-        return [UUID(text) for text in request.event_ids]
+        return [UUID(text) for text in texts]
     except ValueError:
         raise InvalidFieldError(FieldViolation("event_ids", "must hold UUIDs only")) from None
+
+
+def _unique(event_ids: Sequence[UUID]) -> list[UUID]:
+    return list(dict.fromkeys(event_ids))
+
+
+def _results(event_ids: Sequence[UUID], results: Mapping[UUID, Result]) -> list[processor_pb2.EventResult]:
+    return [_result(event_id, results.get(event_id, SKIPPED)) for event_id in event_ids]
 
 
 def _result(event_id: UUID, result: Result) -> processor_pb2.EventResult:

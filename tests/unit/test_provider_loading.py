@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -20,6 +21,7 @@ SPEC = {
 # What a package would have at module level.
 ADDED = build_generic(parse_specs(json.dumps({"providers": {"added": SPEC}}))[0])
 NOT_A_PROVIDER = "added"
+BADLY_NAMED = replace(ADDED, name="Added-1")
 
 
 def _settings(file: Path | None = None) -> Settings:
@@ -57,6 +59,9 @@ def test_declared_and_added_providers_stand_beside_them(tmp_path: Path) -> None:
         ([_entry("added", "MISSING")], "entry point added of tenrusl.providers: cannot load"),
         ([_entry("added", "ADDED", "no.such.module")], "entry point added of tenrusl.providers: cannot load"),
         ([_entry("added", "NOT_A_PROVIDER")], "is no tenrusl.providers.types.Provider"),
+        # A module that fails while it is imported, here for a name that `importlib` cannot take.
+        ([_entry("added", "ADDED", "..nowhere")], "entry point added of tenrusl.providers: cannot load"),
+        ([_entry("Added-1", "BADLY_NAMED")], "the name must look like"),
         ([_entry("stripe", "ADDED")], "the provider calls itself added"),
         ([_entry("added", "ADDED"), _entry("added", "ADDED")], "there is a provider added already"),
     ],
@@ -78,3 +83,14 @@ def test_a_file_that_is_missing_or_wrong_is_named(tmp_path: Path) -> None:
     wrong.write_text('{"providers": {"acme": {}}}', encoding="utf-8")
     with pytest.raises(SettingsError, match=r"providers\.acme\.signature: is missing"):
         load_providers(_settings(wrong), packages=())
+
+
+@pytest.mark.parametrize(
+    "raw", [b"", b"\xff", b"\xef\xbb\xbf{}", b"[" * 100_000, b"9" * 10_000, b'{"providers": {"a": {"x": "\\ud800"}}}']
+)
+def test_a_file_of_any_content_is_a_problem_that_names_the_setting(tmp_path: Path, raw: bytes) -> None:
+    file = tmp_path / "providers.json"
+    file.write_bytes(raw)
+    with pytest.raises(SettingsError, match="TENRUSL_GENERIC_PROVIDERS_FILE: ") as caught:
+        load_providers(_settings(file), packages=())
+    str(caught.value).encode("utf-8")  # can be logged

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from tenrusl.cli.events import events
 from tenrusl.cli.simulate import simulate
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -42,3 +43,4 @@ def migrate() -> None:
 
 
 app.command()(simulate)
+app.add_typer(events, name="events")

@@ -32,15 +32,15 @@ _CLAIM = """
     -- in the order of ClaimedEvent's fields
     RETURNING event.id, event.provider, event.event_id, event.payment_status, event.payment_ref, event.provider_ref,
         event.merchant_ref, event.amount_minor, event.currency, event.occurred_at, event.received_at, event.restores,
-        event.attempts,
+        event.attempts, event.unauthenticated_body, event.confirmed_at IS NOT NULL,
         CASE WHEN claimable.status = 'failed' THEN claimable.next_retry_at - claimable.last_attempt_at END
             AS previous_delay
     """
 
 # Locks in the order of the ids, as all do that lock several events: without an order, two could wait for
 # each other for ever.
-_FAIL = """
-    WITH failure AS (
+_RELEASE = """
+    WITH unapplied AS (
         SELECT event.id, given.status, given.next_retry_at, given.failure_code, given.failure_message
         FROM unnest(%(ids)s, %(attempts)s, %(statuses)s,
                     %(next_retry_ats)s, %(codes)s, %(messages)s)
@@ -51,9 +51,9 @@ _FAIL = """
         FOR UPDATE OF event
     )
     UPDATE webhook_events AS event
-    SET status = failure.status, next_retry_at = failure.next_retry_at, failure_code = failure.failure_code,
-        failure_message = failure.failure_message
-    FROM failure WHERE event.id = failure.id
+    SET status = unapplied.status, next_retry_at = unapplied.next_retry_at, failure_code = unapplied.failure_code,
+        failure_message = unapplied.failure_message
+    FROM unapplied WHERE event.id = unapplied.id
     RETURNING event.id
     """
 
@@ -64,7 +64,11 @@ _PAYLOADS = """
 
 
 class ClaimedEvent(NamedTuple):
-    """An event under a lease. attempts: 1 or more, this try included; previous_delay: before this try, if any."""
+    """An event under a lease.
+
+    attempts: 1 or more, this try included. unauthenticated_body: no signature covers what it says; confirmed: an
+    operator said that it is true. previous_delay: before this try, if any.
+    """
 
     id: UUID
     provider: str
@@ -79,22 +83,24 @@ class ClaimedEvent(NamedTuple):
     received_at: datetime
     restores: bool
     attempts: int
+    unauthenticated_body: bool
+    confirmed: bool
     previous_delay: timedelta | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FailedEvent:
-    """What a claimed event becomes when its try failed. next_retry_at None: a dead letter."""
+class UnappliedEvent:
+    """What a claimed event becomes that was not applied.
+
+    status: failed (next_retry_at is set), dead_letter or unconfirmed (it is not). attempts: those of the claim.
+    """
 
     id: UUID
     attempts: int
-    next_retry_at: datetime | None
-    failure_code: str
-    failure_message: str
-
-    @property
-    def status(self) -> str:
-        return "dead_letter" if self.next_retry_at is None else "failed"
+    status: str
+    next_retry_at: datetime | None = None
+    failure_code: str | None = None
+    failure_message: str | None = None
 
 
 async def claim_events(
@@ -105,21 +111,21 @@ async def claim_events(
     return [_claimed(row) for row in await fetch(connection, _CLAIM, parameters)]
 
 
-async def fail_events(connection: AsyncConnection, failures: Sequence[FailedEvent]) -> set[UUID]:
-    """Writes failures of events whose claim still holds; returns their ids."""
-    failed = await fetch(
+async def release_events(connection: AsyncConnection, events: Sequence[UnappliedEvent]) -> set[UUID]:
+    """Ends the claims of events that were not applied, of those whose claim still holds; returns their ids."""
+    released = await fetch(
         connection,
-        _FAIL,
+        _RELEASE,
         {
-            "ids": arrays.uuids([failure.id for failure in failures]),
-            "attempts": arrays.integers([failure.attempts for failure in failures]),
-            "statuses": arrays.texts([failure.status for failure in failures]),
-            "next_retry_ats": arrays.timestamps([failure.next_retry_at for failure in failures]),
-            "codes": arrays.texts([failure.failure_code for failure in failures]),
-            "messages": arrays.texts([failure.failure_message for failure in failures]),
+            "ids": arrays.uuids([event.id for event in events]),
+            "attempts": arrays.integers([event.attempts for event in events]),
+            "statuses": arrays.texts([event.status for event in events]),
+            "next_retry_ats": arrays.timestamps([event.next_retry_at for event in events]),
+            "codes": arrays.texts([event.failure_code for event in events]),
+            "messages": arrays.texts([event.failure_message for event in events]),
         },
     )
-    return {row[0] for row in failed}
+    return {row[0] for row in released}
 
 
 async def sealed_payloads(connection: AsyncConnection, events: Sequence[ClaimedEvent]) -> dict[UUID, bytes]:

@@ -10,6 +10,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from tenrusl.store.engine import Engine, autocommit, sqlstate
 from tenrusl.store.events import NewEvent, bump_deliveries, insert_events
 from tenrusl.store.partitions import add_partitions
+from tenrusl.store.transmissions import reused_transmissions
 
 _CHECK_VIOLATION = "23514"  # PostgreSQL's answer when a row fits no partition
 _DATA_EXCEPTION = "22000"  # a value that cannot even be sent
@@ -29,11 +30,13 @@ class StoreResult:
 
     untried: those of the known that nobody has claimed yet. A claim may have passed over them while their
     deliveries were counted, so they need another hand-off.
+    reused: (provider, event_id) of those whose transmission came before with another body; nothing is stored of them.
     """
 
     fresh: dict[tuple[str, str], UUID]
     known: dict[tuple[str, str], UUID]
     untried: list[UUID]
+    reused: frozenset[tuple[str, str]] = frozenset()
 
 
 class EventStore:
@@ -78,9 +81,12 @@ class EventStore:
         async with autocommit(self._engine) as connection:
             inserted = await insert_events(connection, batch, received_at=received_at, next_retry_at=next_retry_at)
             again = [event for event in batch if event.id not in inserted]
+            reused = await reused_transmissions(connection, again)
+            again = [event for event in again if event not in reused]
             known = await bump_deliveries(connection, again) if again else []
         return StoreResult(
             fresh={(event.provider, event.event_id): event.id for event in batch if event.id in inserted},
             known={(event.provider, event.event_id): event.id for event in known},
             untried=[event.id for event in known if event.untried],
+            reused=frozenset((event.provider, event.event_id) for event in reused),
         )

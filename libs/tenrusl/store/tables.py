@@ -23,7 +23,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 metadata = MetaData()
 _TIME = DateTime(timezone=True)
 
-EVENT_STATUSES = ("received", "processing", "processed", "failed", "dead_letter")
+EVENT_STATUSES = ("received", "processing", "processed", "failed", "dead_letter", "unconfirmed")
 
 webhook_events = Table(
     "webhook_events",
@@ -57,6 +57,9 @@ webhook_events = Table(
     Column("payload_bytes", Integer, nullable=False),
     Column("payload_content_type", Text),
     Column("payload_purged_at", _TIME),
+    Column("unauthenticated_body", Boolean, nullable=False, server_default=text("false")),
+    Column("confirmed_at", _TIME),
+    Column("confirmed_by", Text),
     UniqueConstraint("provider", "event_id", name="webhook_events_provider_event_id_key"),
     CheckConstraint(f"status IN {EVENT_STATUSES}", name="webhook_events_status_check"),
     Index(
@@ -64,6 +67,7 @@ webhook_events = Table(
         "next_retry_at",
         postgresql_where=text("status IN ('received', 'failed', 'processing')"),
     ),
+    Index("webhook_events_unconfirmed_idx", "id", postgresql_where=text("status = 'unconfirmed'")),
 )
 
 webhook_payloads = Table(
@@ -74,6 +78,18 @@ webhook_payloads = Table(
     Column("body", LargeBinary, nullable=False),
     PrimaryKeyConstraint("webhook_event_id", "received_on"),
     postgresql_partition_by="RANGE (received_on)",
+)
+
+# The one body that a transmission is good for, where the signature alone would let others through.
+webhook_transmissions = Table(
+    "webhook_transmissions",
+    metadata,
+    Column("provider", Text, nullable=False),
+    Column("replay_key", Text, nullable=False),
+    Column("payload_sha256", LargeBinary, nullable=False),
+    Column("received_at", _TIME, nullable=False),
+    PrimaryKeyConstraint("provider", "replay_key"),
+    Index("webhook_transmissions_received_at_idx", "received_at"),
 )
 
 payments = Table(

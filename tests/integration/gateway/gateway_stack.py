@@ -36,6 +36,11 @@ PROVIDERS = {
         replies={Outcome.ACCEPTED: Reply(204), Outcome.DUPLICATE: Reply(204), Outcome.REJECTED: REJECTED},
         methods=frozenset({"GET", "POST"}),
     ),
+    "tailed": ProviderAnswers(
+        replies={Outcome.ACCEPTED: Reply(200), Outcome.DUPLICATE: Reply(200), Outcome.REJECTED: REJECTED},
+        methods=frozenset({"GET", "POST"}),
+        takes_path_tail=True,
+    ),
 }
 
 Judge = Callable[[ingress_pb2.Webhook], ingress_pb2.WebhookOutcome]

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 import structlog
+from prometheus_client import generate_latest
 
 from tenrusl.errors import Reason, UnavailableError
 from tests.integration.gateway.gateway_stack import (
@@ -91,6 +92,10 @@ async def test_a_malformed_request_id_is_replaced(given: str) -> None:
         ("MALFORMED", "BODY_TOO_DEEP", 400, "BODY_TOO_DEEP"),
         ("METHOD_NOT_ALLOWED", "METHOD_NOT_ALLOWED", 405, "METHOD_NOT_ALLOWED"),
         ("NOT_STORED", "DATABASE_UNAVAILABLE", 503, "DATABASE_UNAVAILABLE"),
+        ("NOT_STORED", "KEY_UNAVAILABLE", 503, "SERVICE_UNAVAILABLE"),
+        ("NOT_STORED", "VERIFICATION_UNAVAILABLE", 503, "SERVICE_UNAVAILABLE"),
+        ("REJECTED", "KEY_UNTRUSTED", 401, None),
+        ("REJECTED", "TRANSMISSION_REUSED", 401, None),
         ("UNSPECIFIED", "UNSPECIFIED", 503, None),
     ],
 )
@@ -424,3 +429,44 @@ async def test_a_batch_is_one_log_line() -> None:
             await stack.post(X_Request_ID="request-1")
     (line,) = [line for line in lines if line["event"] == "webhooks"]
     assert (line["accepted"], line["request_ids"]) == (1, ["request-1"])
+
+
+@pytest.mark.parametrize("prefix", ["/api/webhooks/", "/api/v1/webhooks/"])
+@pytest.mark.parametrize("tail", ["hush-%2Ftoken", "order_id/1/token/hush-token", "hush-token/"])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("disposition", ["ACCEPTED", "REJECTED", "MALFORMED", "NOT_STORED", "UNKNOWN_PROVIDER"])
+async def test_a_token_behind_the_name_goes_to_ingress_and_into_no_log_or_metric(
+    prefix: str, tail: str, method: str, disposition: str
+) -> None:
+    async with gateway_stack() as stack:
+        stack.ingress.judge = always(outcome(disposition))
+        with structlog.testing.capture_logs() as logs:
+            answer = await stack.request(method, f"{prefix}tailed/{tail}?token=hush-query")
+        (webhook,) = stack.ingress.webhooks
+        metrics = generate_latest(stack.registry)
+    assert (webhook.provider, webhook.path, webhook.query) == ("tailed", f"{prefix}tailed/{tail}", "token=hush-query")
+    assert logs
+    assert "hush" not in str(logs)
+    assert b"hush" not in metrics
+    assert b"hush" not in answer.body + str(answer.headers).encode()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/webhooks/silent/hush",
+        "/api/webhooks/nosuch/hush",
+        "/api/webhooks/tailed/",
+        "/api/webhooks//hush",
+        "/api/webhook/tailed/hush",
+        "/api/v2/webhooks/tailed/hush",
+        "/api//webhooks/tailed/hush",
+    ],
+)
+async def test_any_other_address_with_a_tail_is_not_found_and_not_logged(path: str) -> None:
+    async with gateway_stack() as stack:
+        with structlog.testing.capture_logs() as logs:
+            answer = await stack.request("POST", f"{path}?token=hush", b"{}")
+    assert answer.status == 404
+    assert not stack.ingress.webhooks
+    assert "hush" not in str(logs)

@@ -24,6 +24,7 @@ from tenrusl.keysources.https import FetchError
 from tenrusl.keysources.source import KeySource
 from tenrusl.local.postgres import EmbeddedPostgres
 from tenrusl.payments import PaymentStatus
+from tenrusl.postback.source import Postback
 from tenrusl.providers import PROVIDERS
 from tenrusl.providers.keys import KeyRequest
 from tenrusl.providers.types import Credentials, Headers, SecretVersion, Webhook
@@ -53,6 +54,8 @@ class Receiver:
         self.registry = CollectorRegistry()
         self.fetched: list[str] = []
         self.documents: dict[str, bytes] = {}
+        self.posted: list[str] = []
+        self.answers: list[bytes] = []
         self.acceptor = Acceptor(
             judge=Judge(
                 providers=PROVIDERS,
@@ -61,6 +64,7 @@ class Receiver:
                 cipher=CIPHER,
             ),
             keys=KeySource(self.fetch, FixedClock()),
+            postback=Postback(self.post, FixedClock()),
             store=EventStore(engine, partition_days=2),
             hand_off=self.handed_off.extend,
             handoff_delay=timedelta(seconds=10),
@@ -74,6 +78,15 @@ class Receiver:
         if request.url not in self.documents:
             raise FetchError("no such document")
         return self.documents[request.url]
+
+    async def post(self, host: str, path: str, *, authorization: Secret, content_type: str, body: bytes) -> bytes:
+        """Stands for PayPal's API: a token for everybody, and `answers` about webhooks, else none."""
+        self.posted.append(host + path)
+        if path.endswith("/token"):
+            return b'{"access_token":"t","token_type":"Bearer","expires_in":3600}'
+        if not self.answers:
+            raise FetchError("status 500", 500)
+        return b'{"verification_status":"%s"}' % self.answers.pop(0)
 
     async def accept(self, *deliveries: Delivery) -> list[Outcome]:
         return await self.acceptor.accept(deliveries)
@@ -205,7 +218,7 @@ async def test_a_certificate_that_a_webhook_names_is_fetched_once(engine: Engine
     receiver = Receiver(engine, {"paypal": published.verifier})
     item = signed_by("paypal", signer, PaymentStatus.SUCCEEDED)
     unknown = await receiver.accept(item, item)
-    assert unknown == [Outcome(Disposition.NOT_STORED, Reason.SERVICE_UNAVAILABLE)] * 2
+    assert unknown == [Outcome(Disposition.NOT_STORED, Reason.KEY_UNAVAILABLE)] * 2
     assert len(receiver.fetched) == 1
 
     receiver = Receiver(engine, {"paypal": published.verifier})

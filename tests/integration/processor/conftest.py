@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 from prometheus_client import CollectorRegistry
 
+from services.processor.confirm import Confirmation
 from services.processor.directives import Directives
 from services.processor.metrics import ProcessorMetrics
 from services.processor.process import Processor
@@ -20,6 +21,7 @@ from tenrusl.store.events import NewEvent
 from tests.builders import START, FixedClock, new_event
 
 CIPHER = PayloadCipher(bytes(32))
+NOTHING_WAITS = Confirmation(providers=(), confirmers={}, time_limit=timedelta(seconds=10))
 MakeProcessor = Callable[..., Processor]
 Put = Callable[..., Awaitable[list[UUID]]]
 
@@ -33,10 +35,17 @@ def clock() -> FixedClock:
 def make_processor(engine: Engine, clock: FixedClock) -> MakeProcessor:
     """A processor on the test's database; keyword arguments change the policy or the treatment of payments."""
 
-    def make(*, create_unknown: bool = True, max_batches: int = 8, **policy: object) -> Processor:
+    def make(
+        *,
+        create_unknown: bool = True,
+        max_batches: int = 8,
+        confirmation: Confirmation = NOTHING_WAITS,
+        **policy: object,
+    ) -> Processor:
         return Processor(
             engine=engine,
             directives=Directives(engine, CIPHER),
+            confirmation=confirmation,
             policy=RetryPolicy(**policy),  # type: ignore[arg-type]  # keyword arguments of the tests
             lease=timedelta(seconds=60),
             max_batches=max_batches,

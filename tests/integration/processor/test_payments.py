@@ -131,7 +131,7 @@ async def test_pages_hold_every_payment_once_newest_first(payments: Payments, cl
     await payments.create(replace(ORDER, provider="xendit"))
     seen, token = [], ""
     while True:
-        page = await payments.page(page_size=2, page_token=token, provider="stripe", status=PaymentStatus.PENDING)
+        page = await payments.page(page_size=2, token=token, provider="stripe", status=PaymentStatus.PENDING)
         seen += page.payments
         token = page.next_page_token
         if not token:
@@ -142,4 +142,4 @@ async def test_pages_hold_every_payment_once_newest_first(payments: Payments, cl
 @pytest.mark.parametrize("token", ["x", "AAAA", "?", "\u00e9"])
 async def test_a_page_token_of_ones_own_is_refused(payments: Payments, token: str) -> None:
     with pytest.raises(InvalidFieldError, match="page_token"):
-        await payments.page(page_size=2, page_token=token, provider="", status=None)
+        await payments.page(page_size=2, token=token, provider="", status=None)

@@ -141,3 +141,31 @@ def test_nothing_that_a_stranger_sends_is_an_event_or_an_error(
     provider: str, method: str, headers: list[tuple[str, str]], body: bytes
 ) -> None:
     assert isinstance(judge().judge(delivery(headers, body, provider, method), START), Refusal)
+
+
+@pytest.mark.parametrize(
+    ("query", "path"),
+    [
+        ("entity=payment&token=hush&longId=a%20b", ""),
+        ("token=hush&entity=payment&longId=a%20b", ""),
+        ("entity=payment&%74oken=hush&longId=a%20b", "/hush"),
+        ("entity=payment&longId=a%20b", "/hush"),
+    ],
+)
+def test_a_token_in_the_address_is_not_stored(query: str, path: str) -> None:
+    credentials = {"payoneer": Credentials({"url_token": (SecretVersion("current", Secret("hush")),)})}
+    judged = Judge(providers=PROVIDERS, allowed=(), credentials=credentials, cipher=CIPHER).judge(
+        Delivery(
+            provider="payoneer",
+            webhook=Webhook(
+                method="GET", path=f"/api/webhooks/payoneer{path}", query=query, headers=Headers([]), body=b""
+            ),
+            request_id="request-1",
+        ),
+        START,
+    )
+    assert isinstance(judged, NewEvent)
+    payload = CIPHER.open(judged.sealed_payload, context=judged.id.bytes)
+    assert payload == b"entity=payment&longId=a%20b"
+    assert judged.payload_sha256 == hashlib.sha256(payload).digest()
+    assert "hush" not in str(judged._replace(sealed_payload=b""))

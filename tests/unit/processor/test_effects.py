@@ -32,6 +32,8 @@ def event(number: int, status: PaymentStatus, minute: int, *, restores: bool = F
         received_at=START,
         restores=restores,
         attempts=1,
+        unauthenticated_body=False,
+        confirmed=False,
         previous_delay=None,
     )
 

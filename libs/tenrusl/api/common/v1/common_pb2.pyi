@@ -31,6 +31,7 @@ class EventStatus(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     EVENT_STATUS_PROCESSED: _ClassVar[EventStatus]
     EVENT_STATUS_FAILED: _ClassVar[EventStatus]
     EVENT_STATUS_DEAD_LETTER: _ClassVar[EventStatus]
+    EVENT_STATUS_UNCONFIRMED: _ClassVar[EventStatus]
 
 class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -64,6 +65,12 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ERROR_REASON_IDEMPOTENCY_KEY_REUSED: _ClassVar[ErrorReason]
     ERROR_REASON_IDEMPOTENCY_KEY_IN_FLIGHT: _ClassVar[ErrorReason]
     ERROR_REASON_SERVICE_UNAVAILABLE: _ClassVar[ErrorReason]
+    ERROR_REASON_KEY_UNAVAILABLE: _ClassVar[ErrorReason]
+    ERROR_REASON_KEY_UNTRUSTED: _ClassVar[ErrorReason]
+    ERROR_REASON_KEY_URL_NOT_ALLOWED: _ClassVar[ErrorReason]
+    ERROR_REASON_TRANSMISSION_REUSED: _ClassVar[ErrorReason]
+    ERROR_REASON_VERIFICATION_UNAVAILABLE: _ClassVar[ErrorReason]
+    ERROR_REASON_VERIFICATION_FAILED: _ClassVar[ErrorReason]
 PAYMENT_STATUS_UNSPECIFIED: PaymentStatus
 PAYMENT_STATUS_PENDING: PaymentStatus
 PAYMENT_STATUS_AUTHORIZED: PaymentStatus
@@ -81,6 +88,7 @@ EVENT_STATUS_PROCESSING: EventStatus
 EVENT_STATUS_PROCESSED: EventStatus
 EVENT_STATUS_FAILED: EventStatus
 EVENT_STATUS_DEAD_LETTER: EventStatus
+EVENT_STATUS_UNCONFIRMED: EventStatus
 ERROR_REASON_UNSPECIFIED: ErrorReason
 ERROR_REASON_INVALID_FIELD: ErrorReason
 ERROR_REASON_OVERLOADED: ErrorReason
@@ -111,6 +119,12 @@ ERROR_REASON_STORE_REFUSED: ErrorReason
 ERROR_REASON_IDEMPOTENCY_KEY_REUSED: ErrorReason
 ERROR_REASON_IDEMPOTENCY_KEY_IN_FLIGHT: ErrorReason
 ERROR_REASON_SERVICE_UNAVAILABLE: ErrorReason
+ERROR_REASON_KEY_UNAVAILABLE: ErrorReason
+ERROR_REASON_KEY_UNTRUSTED: ErrorReason
+ERROR_REASON_KEY_URL_NOT_ALLOWED: ErrorReason
+ERROR_REASON_TRANSMISSION_REUSED: ErrorReason
+ERROR_REASON_VERIFICATION_UNAVAILABLE: ErrorReason
+ERROR_REASON_VERIFICATION_FAILED: ErrorReason
 
 class Payment(_message.Message):
     __slots__ = ("id", "provider", "payment_ref", "merchant_ref", "provider_ref", "status", "amount_minor", "currency", "create_time", "update_time")
@@ -137,7 +151,7 @@ class Payment(_message.Message):
     def __init__(self, id: _Optional[str] = ..., provider: _Optional[str] = ..., payment_ref: _Optional[str] = ..., merchant_ref: _Optional[str] = ..., provider_ref: _Optional[str] = ..., status: _Optional[_Union[PaymentStatus, str]] = ..., amount_minor: _Optional[int] = ..., currency: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., update_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class Event(_message.Message):
-    __slots__ = ("id", "provider", "event_id", "event_type", "status", "payment_status", "payment_ref", "attempts", "deliveries", "occur_time", "receive_time", "next_retry_time", "failure_code")
+    __slots__ = ("id", "provider", "event_id", "event_type", "status", "payment_status", "payment_ref", "attempts", "deliveries", "occur_time", "receive_time", "next_retry_time", "failure_code", "provider_ref", "merchant_ref", "amount_minor", "currency", "unauthenticated_body")
     ID_FIELD_NUMBER: _ClassVar[int]
     PROVIDER_FIELD_NUMBER: _ClassVar[int]
     EVENT_ID_FIELD_NUMBER: _ClassVar[int]
@@ -151,6 +165,11 @@ class Event(_message.Message):
     RECEIVE_TIME_FIELD_NUMBER: _ClassVar[int]
     NEXT_RETRY_TIME_FIELD_NUMBER: _ClassVar[int]
     FAILURE_CODE_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_REF_FIELD_NUMBER: _ClassVar[int]
+    MERCHANT_REF_FIELD_NUMBER: _ClassVar[int]
+    AMOUNT_MINOR_FIELD_NUMBER: _ClassVar[int]
+    CURRENCY_FIELD_NUMBER: _ClassVar[int]
+    UNAUTHENTICATED_BODY_FIELD_NUMBER: _ClassVar[int]
     id: str
     provider: str
     event_id: str
@@ -164,4 +183,9 @@ class Event(_message.Message):
     receive_time: _timestamp_pb2.Timestamp
     next_retry_time: _timestamp_pb2.Timestamp
     failure_code: str
-    def __init__(self, id: _Optional[str] = ..., provider: _Optional[str] = ..., event_id: _Optional[str] = ..., event_type: _Optional[str] = ..., status: _Optional[_Union[EventStatus, str]] = ..., payment_status: _Optional[_Union[PaymentStatus, str]] = ..., payment_ref: _Optional[str] = ..., attempts: _Optional[int] = ..., deliveries: _Optional[int] = ..., occur_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., receive_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., next_retry_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., failure_code: _Optional[str] = ...) -> None: ...
+    provider_ref: str
+    merchant_ref: str
+    amount_minor: int
+    currency: str
+    unauthenticated_body: bool
+    def __init__(self, id: _Optional[str] = ..., provider: _Optional[str] = ..., event_id: _Optional[str] = ..., event_type: _Optional[str] = ..., status: _Optional[_Union[EventStatus, str]] = ..., payment_status: _Optional[_Union[PaymentStatus, str]] = ..., payment_ref: _Optional[str] = ..., attempts: _Optional[int] = ..., deliveries: _Optional[int] = ..., occur_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., receive_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., next_retry_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., failure_code: _Optional[str] = ..., provider_ref: _Optional[str] = ..., merchant_ref: _Optional[str] = ..., amount_minor: _Optional[int] = ..., currency: _Optional[str] = ..., unauthenticated_body: _Optional[bool] = ...) -> None: ...

@@ -22,23 +22,36 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from tenrusl.api.common.v1 import common_pb2 as tenrusl_dot_api_dot_common_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(tenrusl/api/processor/v1/processor.proto\x12\x18tenrusl.api.processor.v1\"8\n\x14ProcessEventsRequest\x12\x11\n\tevent_ids\x18\x01 \x03(\t\x12\r\n\x05\x66orce\x18\x02 \x01(\x08\"O\n\x15ProcessEventsResponse\x12\x36\n\x07results\x18\x01 \x03(\x0b\x32%.tenrusl.api.processor.v1.EventResult\"r\n\x0b\x45ventResult\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12;\n\x06status\x18\x02 \x01(\x0e\x32+.tenrusl.api.processor.v1.EventResultStatus\x12\x14\n\x0c\x66\x61ilure_code\x18\x03 \x01(\t*\xc1\x01\n\x11\x45ventResultStatus\x12#\n\x1f\x45VENT_RESULT_STATUS_UNSPECIFIED\x10\x00\x12!\n\x1d\x45VENT_RESULT_STATUS_PROCESSED\x10\x01\x12\x1e\n\x1a\x45VENT_RESULT_STATUS_FAILED\x10\x02\x12#\n\x1f\x45VENT_RESULT_STATUS_DEAD_LETTER\x10\x03\x12\x1f\n\x1b\x45VENT_RESULT_STATUS_SKIPPED\x10\x04\x32\x84\x01\n\x10ProcessorService\x12p\n\rProcessEvents\x12..tenrusl.api.processor.v1.ProcessEventsRequest\x1a/.tenrusl.api.processor.v1.ProcessEventsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(tenrusl/api/processor/v1/processor.proto\x12\x18tenrusl.api.processor.v1\x1a\"tenrusl/api/common/v1/common.proto\"8\n\x14ProcessEventsRequest\x12\x11\n\tevent_ids\x18\x01 \x03(\t\x12\r\n\x05\x66orce\x18\x02 \x01(\x08\"O\n\x15ProcessEventsResponse\x12\x36\n\x07results\x18\x01 \x03(\x0b\x32%.tenrusl.api.processor.v1.EventResult\"r\n\x0b\x45ventResult\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12;\n\x06status\x18\x02 \x01(\x0e\x32+.tenrusl.api.processor.v1.EventResultStatus\x12\x14\n\x0c\x66\x61ilure_code\x18\x03 \x01(\t\"W\n\x1cListUnconfirmedEventsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x10\n\x08provider\x18\x03 \x01(\t\"f\n\x1dListUnconfirmedEventsResponse\x12,\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1c.tenrusl.api.common.v1.Event\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"?\n\x14\x43onfirmEventsRequest\x12\x11\n\tevent_ids\x18\x01 \x03(\t\x12\x14\n\x0c\x63onfirmed_by\x18\x02 \x01(\t\"O\n\x15\x43onfirmEventsResponse\x12\x36\n\x07results\x18\x01 \x03(\x0b\x32%.tenrusl.api.processor.v1.EventResult\"<\n\x13RefuteEventsRequest\x12\x11\n\tevent_ids\x18\x01 \x03(\t\x12\x12\n\nrefuted_by\x18\x02 \x01(\t\"N\n\x14RefuteEventsResponse\x12\x36\n\x07results\x18\x01 \x03(\x0b\x32%.tenrusl.api.processor.v1.EventResult*\xe6\x01\n\x11\x45ventResultStatus\x12#\n\x1f\x45VENT_RESULT_STATUS_UNSPECIFIED\x10\x00\x12!\n\x1d\x45VENT_RESULT_STATUS_PROCESSED\x10\x01\x12\x1e\n\x1a\x45VENT_RESULT_STATUS_FAILED\x10\x02\x12#\n\x1f\x45VENT_RESULT_STATUS_DEAD_LETTER\x10\x03\x12\x1f\n\x1b\x45VENT_RESULT_STATUS_SKIPPED\x10\x04\x12#\n\x1f\x45VENT_RESULT_STATUS_UNCONFIRMED\x10\x05\x32\xf0\x03\n\x10ProcessorService\x12p\n\rProcessEvents\x12..tenrusl.api.processor.v1.ProcessEventsRequest\x1a/.tenrusl.api.processor.v1.ProcessEventsResponse\x12\x88\x01\n\x15ListUnconfirmedEvents\x12\x36.tenrusl.api.processor.v1.ListUnconfirmedEventsRequest\x1a\x37.tenrusl.api.processor.v1.ListUnconfirmedEventsResponse\x12p\n\rConfirmEvents\x12..tenrusl.api.processor.v1.ConfirmEventsRequest\x1a/.tenrusl.api.processor.v1.ConfirmEventsResponse\x12m\n\x0cRefuteEvents\x12-.tenrusl.api.processor.v1.RefuteEventsRequest\x1a..tenrusl.api.processor.v1.RefuteEventsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tenrusl.api.processor.v1.processor_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_EVENTRESULTSTATUS']._serialized_start=326
-  _globals['_EVENTRESULTSTATUS']._serialized_end=519
-  _globals['_PROCESSEVENTSREQUEST']._serialized_start=70
-  _globals['_PROCESSEVENTSREQUEST']._serialized_end=126
-  _globals['_PROCESSEVENTSRESPONSE']._serialized_start=128
-  _globals['_PROCESSEVENTSRESPONSE']._serialized_end=207
-  _globals['_EVENTRESULT']._serialized_start=209
-  _globals['_EVENTRESULT']._serialized_end=323
-  _globals['_PROCESSORSERVICE']._serialized_start=522
-  _globals['_PROCESSORSERVICE']._serialized_end=654
+  _globals['_EVENTRESULTSTATUS']._serialized_start=843
+  _globals['_EVENTRESULTSTATUS']._serialized_end=1073
+  _globals['_PROCESSEVENTSREQUEST']._serialized_start=106
+  _globals['_PROCESSEVENTSREQUEST']._serialized_end=162
+  _globals['_PROCESSEVENTSRESPONSE']._serialized_start=164
+  _globals['_PROCESSEVENTSRESPONSE']._serialized_end=243
+  _globals['_EVENTRESULT']._serialized_start=245
+  _globals['_EVENTRESULT']._serialized_end=359
+  _globals['_LISTUNCONFIRMEDEVENTSREQUEST']._serialized_start=361
+  _globals['_LISTUNCONFIRMEDEVENTSREQUEST']._serialized_end=448
+  _globals['_LISTUNCONFIRMEDEVENTSRESPONSE']._serialized_start=450
+  _globals['_LISTUNCONFIRMEDEVENTSRESPONSE']._serialized_end=552
+  _globals['_CONFIRMEVENTSREQUEST']._serialized_start=554
+  _globals['_CONFIRMEVENTSREQUEST']._serialized_end=617
+  _globals['_CONFIRMEVENTSRESPONSE']._serialized_start=619
+  _globals['_CONFIRMEVENTSRESPONSE']._serialized_end=698
+  _globals['_REFUTEEVENTSREQUEST']._serialized_start=700
+  _globals['_REFUTEEVENTSREQUEST']._serialized_end=760
+  _globals['_REFUTEEVENTSRESPONSE']._serialized_start=762
+  _globals['_REFUTEEVENTSRESPONSE']._serialized_end=840
+  _globals['_PROCESSORSERVICE']._serialized_start=1076
+  _globals['_PROCESSORSERVICE']._serialized_end=1572
 # @@protoc_insertion_point(module_scope)

@@ -1,3 +1,4 @@
+from tenrusl.api.common.v1 import common_pb2 as _common_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
@@ -14,11 +15,13 @@ class EventResultStatus(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     EVENT_RESULT_STATUS_FAILED: _ClassVar[EventResultStatus]
     EVENT_RESULT_STATUS_DEAD_LETTER: _ClassVar[EventResultStatus]
     EVENT_RESULT_STATUS_SKIPPED: _ClassVar[EventResultStatus]
+    EVENT_RESULT_STATUS_UNCONFIRMED: _ClassVar[EventResultStatus]
 EVENT_RESULT_STATUS_UNSPECIFIED: EventResultStatus
 EVENT_RESULT_STATUS_PROCESSED: EventResultStatus
 EVENT_RESULT_STATUS_FAILED: EventResultStatus
 EVENT_RESULT_STATUS_DEAD_LETTER: EventResultStatus
 EVENT_RESULT_STATUS_SKIPPED: EventResultStatus
+EVENT_RESULT_STATUS_UNCONFIRMED: EventResultStatus
 
 class ProcessEventsRequest(_message.Message):
     __slots__ = ("event_ids", "force")
@@ -43,3 +46,49 @@ class EventResult(_message.Message):
     status: EventResultStatus
     failure_code: str
     def __init__(self, event_id: _Optional[str] = ..., status: _Optional[_Union[EventResultStatus, str]] = ..., failure_code: _Optional[str] = ...) -> None: ...
+
+class ListUnconfirmedEventsRequest(_message.Message):
+    __slots__ = ("page_size", "page_token", "provider")
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    page_size: int
+    page_token: str
+    provider: str
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., provider: _Optional[str] = ...) -> None: ...
+
+class ListUnconfirmedEventsResponse(_message.Message):
+    __slots__ = ("events", "next_page_token")
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    events: _containers.RepeatedCompositeFieldContainer[_common_pb2.Event]
+    next_page_token: str
+    def __init__(self, events: _Optional[_Iterable[_Union[_common_pb2.Event, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class ConfirmEventsRequest(_message.Message):
+    __slots__ = ("event_ids", "confirmed_by")
+    EVENT_IDS_FIELD_NUMBER: _ClassVar[int]
+    CONFIRMED_BY_FIELD_NUMBER: _ClassVar[int]
+    event_ids: _containers.RepeatedScalarFieldContainer[str]
+    confirmed_by: str
+    def __init__(self, event_ids: _Optional[_Iterable[str]] = ..., confirmed_by: _Optional[str] = ...) -> None: ...
+
+class ConfirmEventsResponse(_message.Message):
+    __slots__ = ("results",)
+    RESULTS_FIELD_NUMBER: _ClassVar[int]
+    results: _containers.RepeatedCompositeFieldContainer[EventResult]
+    def __init__(self, results: _Optional[_Iterable[_Union[EventResult, _Mapping]]] = ...) -> None: ...
+
+class RefuteEventsRequest(_message.Message):
+    __slots__ = ("event_ids", "refuted_by")
+    EVENT_IDS_FIELD_NUMBER: _ClassVar[int]
+    REFUTED_BY_FIELD_NUMBER: _ClassVar[int]
+    event_ids: _containers.RepeatedScalarFieldContainer[str]
+    refuted_by: str
+    def __init__(self, event_ids: _Optional[_Iterable[str]] = ..., refuted_by: _Optional[str] = ...) -> None: ...
+
+class RefuteEventsResponse(_message.Message):
+    __slots__ = ("results",)
+    RESULTS_FIELD_NUMBER: _ClassVar[int]
+    results: _containers.RepeatedCompositeFieldContainer[EventResult]
+    def __init__(self, results: _Optional[_Iterable[_Union[EventResult, _Mapping]]] = ...) -> None: ...

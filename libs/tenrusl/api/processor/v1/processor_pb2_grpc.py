@@ -40,6 +40,21 @@ class ProcessorServiceStub:
                 request_serializer=tenrusl_dot_api_dot_processor_dot_v1_dot_processor__pb2.ProcessEventsRequest.SerializeToString,
                 response_deserializer=tenrusl_dot_api_dot_processor_dot_v1_dot_processor__pb2.ProcessEventsResponse.FromString,
                 _registered_method=True)
+        self.ListUnconfirmedEvents = channel.unary_unary(
+                '/tenrusl.api.processor.v1.ProcessorService/ListUnconfirmedEvents',
+                request_serializer=tenrusl_dot_api_dot_processor_dot_v1_dot_processor__pb2.ListUnconfirmedEventsRequest.SerializeToString,
+                response_deserializer=tenrusl_dot_api_dot_processor_dot_v1_dot_processor__pb2.ListUnconfirmedEventsResponse.FromString,
+                _registered_method=True)
+        self.ConfirmEvents = channel.unary_unary(
+                '/tenrusl.api.processor.v1.ProcessorService/ConfirmEvents',
+                request_serializer=tenrusl_dot_api_dot_processor_dot_v1_dot_processor__pb2.ConfirmEventsRequest.SerializeToString,
+                response_deserializer=tenrusl_dot_api_dot_processor_dot_v1_dot_processor__pb2.ConfirmEventsResponse.FromString,
+                _registered_method=True)
+        self.RefuteEvents = channel.unary_unary(
+                '/tenrusl.api.processor.v1.ProcessorService/RefuteEvents',
+                request_serializer=tenrusl_dot_api_dot_processor_dot_v1_dot_processor__pb2.RefuteEventsRequest.SerializeToString,
+                response_deserializer=tenrusl_dot_api_dot_processor_dot_v1_dot_processor__pb2.RefuteEventsResponse.FromString,
+                _registered_method=True)
 
 
 class ProcessorServiceServicer:
@@ -56,6 +71,31 @@ class ProcessorServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListUnconfirmedEvents(self, request, context):
+        """ListUnconfirmedEvents lists the events that wait for confirmation, oldest first.
+        Errors: INVALID_ARGUMENT, UNAVAILABLE (DATABASE_UNAVAILABLE).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ConfirmEvents(self, request, context):
+        """ConfirmEvents takes down that somebody says that events are true, and applies them. Safe to repeat.
+        Errors: INVALID_ARGUMENT, UNAVAILABLE (DATABASE_UNAVAILABLE), RESOURCE_EXHAUSTED (OVERLOADED; the events are
+        confirmed and due).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RefuteEvents(self, request, context):
+        """RefuteEvents sets events aside as dead letters, since somebody says that they are not true. Safe to repeat.
+        Errors: INVALID_ARGUMENT, UNAVAILABLE (DATABASE_UNAVAILABLE).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ProcessorServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -63,6 +103,21 @@ def add_ProcessorServiceServicer_to_server(servicer, server):
                     servicer.ProcessEvents,
                     request_deserializer=tenrusl_dot_api_dot_processor_dot_v1_dot_processor__pb2.ProcessEventsRequest.FromString,
                     response_serializer=tenrusl_dot_api_dot_processor_dot_v1_dot_processor__pb2.ProcessEventsResponse.SerializeToString,
+            ),
+            'ListUnconfirmedEvents': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListUnconfirmedEvents,
+                    request_deserializer=tenrusl_dot_api_dot_processor_dot_v1_dot_processor__pb2.ListUnconfirmedEventsRequest.FromString,
+                    response_serializer=tenrusl_dot_api_dot_processor_dot_v1_dot_processor__pb2.ListUnconfirmedEventsResponse.SerializeToString,
+            ),
+            'ConfirmEvents': grpc.unary_unary_rpc_method_handler(
+                    servicer.ConfirmEvents,
+                    request_deserializer=tenrusl_dot_api_dot_processor_dot_v1_dot_processor__pb2.ConfirmEventsRequest.FromString,
+                    response_serializer=tenrusl_dot_api_dot_processor_dot_v1_dot_processor__pb2.ConfirmEventsResponse.SerializeToString,
+            ),
+            'RefuteEvents': grpc.unary_unary_rpc_method_handler(
+                    servicer.RefuteEvents,
+                    request_deserializer=tenrusl_dot_api_dot_processor_dot_v1_dot_processor__pb2.RefuteEventsRequest.FromString,
+                    response_serializer=tenrusl_dot_api_dot_processor_dot_v1_dot_processor__pb2.RefuteEventsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -93,6 +148,87 @@ class ProcessorService:
             '/tenrusl.api.processor.v1.ProcessorService/ProcessEvents',
             tenrusl_dot_api_dot_processor_dot_v1_dot_processor__pb2.ProcessEventsRequest.SerializeToString,
             tenrusl_dot_api_dot_processor_dot_v1_dot_processor__pb2.ProcessEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListUnconfirmedEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tenrusl.api.processor.v1.ProcessorService/ListUnconfirmedEvents',
+            tenrusl_dot_api_dot_processor_dot_v1_dot_processor__pb2.ListUnconfirmedEventsRequest.SerializeToString,
+            tenrusl_dot_api_dot_processor_dot_v1_dot_processor__pb2.ListUnconfirmedEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ConfirmEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tenrusl.api.processor.v1.ProcessorService/ConfirmEvents',
+            tenrusl_dot_api_dot_processor_dot_v1_dot_processor__pb2.ConfirmEventsRequest.SerializeToString,
+            tenrusl_dot_api_dot_processor_dot_v1_dot_processor__pb2.ConfirmEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RefuteEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tenrusl.api.processor.v1.ProcessorService/RefuteEvents',
+            tenrusl_dot_api_dot_processor_dot_v1_dot_processor__pb2.RefuteEventsRequest.SerializeToString,
+            tenrusl_dot_api_dot_processor_dot_v1_dot_processor__pb2.RefuteEventsResponse.FromString,
             options,
             channel_credentials,
             insecure,
