@@ -6,6 +6,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -108,25 +109,33 @@ class World:
             time.sleep(0.02)
 
 
-def start_stack(folder: Path, ports: PortReservations) -> Stack:
-    """A stack on free ports with known secrets."""
+def start_stack(folder: Path, ports: PortReservations, **settings: str) -> Stack:
+    """A stack on free ports with known secrets; settings: more environment."""
     environ = {
         "APP_KEY": "base64:" + base64.b64encode(bytes(32)).decode(),
         **{f"TENRUSL_WEBHOOK_SECRET_{name.upper()}": secret for name, secret in SECRETS.items()},
         **free_addresses(ports),
+        **settings,
     }
     stack = Stack(folder=folder, environ=environ, keep_data=False)
     stack.start()
     return stack
 
 
-@pytest.fixture(scope="module")
-def world(ports: PortReservations) -> Iterator[World]:
-    """One stack for the tests of a module; each uses payments of its own and leaves every process running."""
+@contextmanager
+def running_world(ports: PortReservations, **settings: str) -> Iterator[World]:
+    """A stack of its own, with these settings, and the world around it."""
     folder = Path(tempfile.mkdtemp(prefix="tenrusl-e2e-"))
-    stack = start_stack(folder, ports)
+    stack = start_stack(folder, ports, **settings)
     world = World(stack)
     yield world
     world.close()
     stack.stop()
     shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module")
+def world(ports: PortReservations) -> Iterator[World]:
+    """One stack for the tests of a module; each uses payments of its own and leaves every process running."""
+    with running_world(ports) as world:
+        yield world
