@@ -19,7 +19,8 @@ _ZONES = {
 }  # providers whose times leave out the offset
 
 
-def _time(value: int | str | None, provider: str) -> datetime | None:
+def time_of(value: int | str | None, provider: str) -> datetime | None:
+    """A sample's `occurred_at`, with the zone that the provider leaves out."""
     if value is None:
         return None
     if isinstance(value, int):
@@ -54,7 +55,7 @@ def test_a_sample_is_read_as_it_says(sample: dict[str, Any]) -> None:
         "amount_minor": None if amount is None else money.minor_from_major(amount, expect["currency"]),
         "currency": expect["currency"],
         "status": expect["status"],
-        "occurred_at": _time(expect["occurred_at"], sample["provider"]),
+        "occurred_at": time_of(expect["occurred_at"], sample["provider"]),
     }
 
 
