@@ -166,7 +166,7 @@ def _warn_of_other_amounts(state: PaymentState, events: Iterable[ClaimedEvent]) 
             _log.warning(
                 "another amount than announced",
                 payment=str(state.id),
-                event=str(event.id),
+                event_id=str(event.id),
                 announced=f"{state.amount_minor} {state.currency}",
                 reported=f"{event.amount_minor} {event.currency}",
             )

@@ -5,6 +5,7 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
+from structlog.testing import capture_logs
 
 from services.processor.process import Processor, Result, ResultStatus
 from tenrusl.errors import OverloadedError
@@ -49,6 +50,19 @@ async def test_an_event_changes_its_payment_once(engine: Engine, processor: Proc
 async def test_an_id_that_is_unknown_is_skipped(processor: Processor) -> None:
     unknown = UUID(int=1)
     assert await processor.process([unknown]) == {unknown: Result(ResultStatus.SKIPPED)}
+
+
+async def test_an_event_with_another_amount_is_applied_and_told(engine: Engine, processor: Processor, put: Put) -> None:
+    part = new_event(payment_ref="pi_1", payment_status="partially_refunded", amount_minor=500)
+    await processor.process(await put(part))
+    whole = await put(new_event(payment_ref="pi_1", amount_minor=1000, occurred_at=START - timedelta(minutes=5)))
+    with capture_logs() as lines:
+        assert statuses(await processor.process(whole)) == [ResultStatus.PROCESSED]
+    assert await event(engine, whole[0]) == ("processed", 1, None, None)
+    told = [line for line in lines if line["event"] == "another amount than announced"]
+    assert [(line["event_id"], line["announced"], line["reported"]) for line in told] == [
+        (str(whole[0]), "500 USD", "1000 USD")
+    ]
 
 
 async def test_a_late_pending_is_stale(engine: Engine, processor: Processor, put: Put) -> None:
