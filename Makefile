@@ -7,7 +7,7 @@ PROTOS := $(shell find protos -name '*.proto' 2>/dev/null | sort)
 PROTOC := $(BIN)/python -m grpc_tools.protoc -Iprotos
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo migrate test check protos protos-check bench lock clean
+.PHONY: help setup run demo migrate test check protos protos-check docs docs-check bench lock clean
 
 help: ## print this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -34,7 +34,7 @@ migrate: $(STAMP) ## bring the database that DB_* or DB_URL names to the newest 
 test: $(STAMP) ## run all tests (unit, integration against real servers, end to end)
 	@$(BIN)/python -m pytest
 
-check: $(STAMP) protos-check ## lint, types, import boundaries, protos
+check: $(STAMP) protos-check docs-check ## lint, types, import boundaries, protos, generated pages
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
@@ -52,6 +52,12 @@ protos-check: $(STAMP) ## lint the protos and fail when the generated code is ou
 	@find $(VENV)/protos-check/tenrusl/api -type d -exec touch {}/__init__.py \;
 	@diff -r -x __pycache__ $(VENV)/protos-check/tenrusl/api libs/tenrusl/api || \
 		{ echo "libs/tenrusl/api does not match protos/: run 'make protos'"; exit 1; }
+
+docs: $(STAMP) ## write the pages of docs/ that are made from the code
+	@$(BIN)/python -m tenrusl.docs
+
+docs-check: $(STAMP) ## fail when one of these pages is out of date
+	@$(BIN)/python -m tenrusl.docs --check
 
 bench: $(STAMP) ## measure against receivers that others would write, and print the table
 	@$(BIN)/python -m benchmarks

@@ -8,18 +8,49 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from tenrusl.backoff import BackoffMode, RetryPolicy
-from tenrusl.crypto import decode_app_key
 from tenrusl.secret import Secret
+from tenrusl.setting_forms import (
+    ADDRESS,
+    APP_KEY,
+    BOOLEAN,
+    DATABASE_URL,
+    FILE,
+    NAMES,
+    NETWORKS,
+    PGSQL,
+    REDIS_URL,
+    SECRET,
+    TEXT,
+    Address,
+    Form,
+    choice,
+    integer,
+    seconds,
+)
+
+__all__ = [
+    "DEFAULT_FIELD",
+    "Address",
+    "AppEnv",
+    "CredentialVersions",
+    "Settings",
+    "SettingsError",
+    "UnknownPayment",
+    "credential_variable",
+    "load",
+    "load_credentials",
+    "read_credentials",
+]
 
 MIN_ADMIN_KEY_CHARACTERS = 32
 
@@ -50,248 +81,182 @@ class UnknownPayment(StrEnum):
     RETRY = "retry"
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
-    """A host and a TCP port, 0 for a free one."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"{self.host}:{self.port}"
-
-
-def setting(env: str, parse: Callable[[str], Any], doc: str, default: Any = dataclasses.MISSING) -> Any:
+def setting(env: str, form: Form, doc: str, default: Any = dataclasses.MISSING) -> Any:
     """A field that `load` reads from the variable `env`. A default of MISSING makes it required."""
-    return dataclasses.field(default=default, metadata={"env": env, "parse": parse, "doc": doc})
-
-
-def _integer(low: int, high: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        try:
-            value = int(text)
-        except ValueError:
-            raise ValueError(f"must be a whole number from {low} to {high}") from None
-        if not low <= value <= high:
-            raise ValueError(f"must be from {low} to {high}")
-        return value
-
-    return parse
-
-
-def _seconds(low: float, high: float) -> Callable[[str], timedelta]:
-    def parse(text: str) -> timedelta:
-        try:
-            value = float(text)
-        except ValueError:
-            raise ValueError(f"must be a number of seconds from {low} to {high}") from None
-        if not low <= value <= high:
-            raise ValueError(f"must be from {low} to {high} seconds")
-        return timedelta(seconds=value)
-
-    return parse
-
-
-def _boolean(text: str) -> bool:
-    match text.strip().lower():
-        case "true" | "1" | "on" | "yes":
-            return True
-        case "false" | "0" | "off" | "no":
-            return False
-    raise ValueError("must be true or false")
-
-
-def _choice(kind: type[StrEnum]) -> Callable[[str], StrEnum]:
-    def parse(text: str) -> StrEnum:
-        try:
-            return kind(text.strip().lower())
-        except ValueError:
-            raise ValueError(f"must be one of {', '.join(kind)}") from None
-
-    return parse
-
-
-def _address(text: str) -> Address:
-    host, _, port = text.rpartition(":")
-    if not host or not port.isdigit() or int(port) > 65535:
-        raise ValueError("must be HOST:PORT, e.g. 127.0.0.1:8080")
-    return Address(host, int(port))
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip().lower() for name in text.split(",") if name.strip())
-
-
-def _networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
-    try:
-        return tuple(ip_network(part.strip()) for part in text.split(",") if part.strip())
-    except ValueError:
-        raise ValueError("must be comma separated networks, e.g. 10.0.0.0/8,192.0.2.7") from None
-
-
-def _pgsql(text: str) -> str:
-    if text != "pgsql":
-        raise ValueError(f"pgsql only: {text!r} is not supported yet")
-    return text
-
-
-def _database_url(text: str) -> Secret:
-    scheme, separator, rest = text.partition("://")
-    if not separator or scheme not in ("postgresql", "postgres", "postgresql+psycopg"):
-        raise ValueError("must start with postgresql:// (pgsql only)")
-    return Secret(f"postgresql+psycopg://{rest}")
-
-
-def _app_key(text: str) -> Secret:
-    key = Secret(text)
-    decode_app_key(key)
-    return key
+    return dataclasses.field(default=default, metadata={"env": env, "form": form, "doc": doc})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Everything that can be set."""
 
-    app_env: AppEnv = setting("APP_ENV", _choice(AppEnv), "local, testing or production", AppEnv.LOCAL)
-    app_debug: bool = setting("APP_DEBUG", _boolean, "refused in production", False)
+    app_env: AppEnv = setting(
+        "APP_ENV", choice(AppEnv), "where this runs; production refuses weak settings", AppEnv.LOCAL
+    )
+    app_debug: bool = setting("APP_DEBUG", BOOLEAN, "refused in production", False)
     app_key: Secret = setting(
         "APP_KEY",
-        _app_key,
-        "base64: and 32 random bytes in base64; encrypts payloads. Never made at run time",
+        APP_KEY,
+        "encrypts payloads: base64: and 32 random bytes in base64. Never made at run time",
     )
-    app_url: str = setting("APP_URL", str, "public address, for links", "")
+    app_url: str = setting("APP_URL", TEXT, "public address, for links", "")
 
-    db_connection: str = setting("DB_CONNECTION", _pgsql, "pgsql", "pgsql")
-    db_url: Secret = setting("DB_URL", _database_url, "postgresql://…; instead of the DB_* parts", Secret(""))
-    db_host: str = setting("DB_HOST", str, "host of PostgreSQL", "")
-    db_port: int = setting("DB_PORT", _integer(1, 65535), "port of PostgreSQL", 5432)
-    db_database: str = setting("DB_DATABASE", str, "name of the database", "tenrusl")
-    db_username: str = setting("DB_USERNAME", str, "role", "tenrusl")
-    db_password: Secret = setting("DB_PASSWORD", Secret, "the role's password", Secret(""))
+    db_connection: str = setting("DB_CONNECTION", PGSQL, "kind of the database", "pgsql")
+    db_url: Secret = setting("DB_URL", DATABASE_URL, "instead of the parts below", Secret(""))
+    db_host: str = setting("DB_HOST", TEXT, "host of PostgreSQL", "")
+    db_port: int = setting("DB_PORT", integer(1, 65535), "port of PostgreSQL", 5432)
+    db_database: str = setting("DB_DATABASE", TEXT, "name of the database", "tenrusl")
+    db_username: str = setting("DB_USERNAME", TEXT, "role", "tenrusl")
+    db_password: Secret = setting("DB_PASSWORD", SECRET, "the role's password", Secret(""))
     db_pool_size: int = setting(
-        "TENRUSL_DB_POOL_SIZE", _integer(1, 200), "connections in each of a process's two pools", 4
+        "TENRUSL_DB_POOL_SIZE", integer(1, 200), "connections in each of a process's two pools", 4
     )
 
-    redis_url: Secret = setting("REDIS_URL", Secret, "redis://…; instead of the REDIS_* parts", Secret(""))
-    redis_host: str = setting("REDIS_HOST", str, "host of Redis", "")
-    redis_port: int = setting("REDIS_PORT", _integer(1, 65535), "port of Redis", 6379)
-    redis_password: Secret = setting("REDIS_PASSWORD", Secret, "Redis password", Secret(""))
-    cache_store: str = setting("CACHE_STORE", str, "redis; production refuses anything else", "redis")
+    redis_url: Secret = setting("REDIS_URL", REDIS_URL, "instead of the parts below", Secret(""))
+    redis_host: str = setting("REDIS_HOST", TEXT, "host of Redis", "")
+    redis_port: int = setting("REDIS_PORT", integer(1, 65535), "port of Redis", 6379)
+    redis_password: Secret = setting("REDIS_PASSWORD", SECRET, "Redis password", Secret(""))
+    cache_store: str = setting("CACHE_STORE", TEXT, "redis; production refuses anything else", "redis")
 
     allowed_providers: tuple[str, ...] = setting(
-        "TENRUSL_ALLOWED_PROVIDERS", _names, "comma separated; outside production empty means all", ()
+        "TENRUSL_ALLOWED_PROVIDERS", NAMES, "whose webhooks are taken; outside production empty means all", ()
     )
     generic_providers_file: str = setting(
         "TENRUSL_GENERIC_PROVIDERS_FILE",
-        str,
-        "JSON file that declares further providers (docs/providers/generic.md)",
+        TEXT,
+        "JSON file that declares further providers (docs/providers.md)",
         "",
     )
     allow_mock_in_production: bool = setting(
-        "TENRUSL_ALLOW_MOCK_IN_PRODUCTION", _boolean, "the explicit override for provider mock", False
+        "TENRUSL_ALLOW_MOCK_IN_PRODUCTION", BOOLEAN, "the explicit override for provider mock", False
     )
-    admin_key: Secret = setting("TENRUSL_ADMIN_KEY", Secret, "key of role admin, 32 characters or more", Secret(""))
-    admin_demo_key: Secret = setting("TENRUSL_ADMIN_DEMO_KEY", Secret, "key of role viewer", Secret(""))
+    admin_key: Secret = setting("TENRUSL_ADMIN_KEY", SECRET, "key of role admin, 32 characters or more", Secret(""))
+    admin_demo_key: Secret = setting("TENRUSL_ADMIN_DEMO_KEY", SECRET, "key of role viewer", Secret(""))
 
-    gateway_listen: Address = setting("TENRUSL_GATEWAY_LISTEN", _address, "HTTP", Address("127.0.0.1", 8080))
-    ingress_listen: Address = setting("TENRUSL_INGRESS_LISTEN", _address, "gRPC", Address("127.0.0.1", 50051))
-    processor_listen: Address = setting("TENRUSL_PROCESSOR_LISTEN", _address, "gRPC", Address("127.0.0.1", 50052))
-    scheduler_listen: Address = setting("TENRUSL_SCHEDULER_LISTEN", _address, "gRPC", Address("127.0.0.1", 50053))
-    admin_listen: Address = setting("TENRUSL_ADMIN_LISTEN", _address, "gRPC", Address("127.0.0.1", 50054))
-    gateway_metrics: Address = setting("TENRUSL_GATEWAY_METRICS", _address, "metrics", Address("127.0.0.1", 9100))
-    ingress_metrics: Address = setting("TENRUSL_INGRESS_METRICS", _address, "metrics", Address("127.0.0.1", 9101))
-    processor_metrics: Address = setting("TENRUSL_PROCESSOR_METRICS", _address, "metrics", Address("127.0.0.1", 9102))
-    scheduler_metrics: Address = setting("TENRUSL_SCHEDULER_METRICS", _address, "metrics", Address("127.0.0.1", 9103))
-    admin_metrics: Address = setting("TENRUSL_ADMIN_METRICS", _address, "metrics", Address("127.0.0.1", 9104))
-    ingress_target: str = setting("TENRUSL_INGRESS_TARGET", str, "gRPC target", "dns:///127.0.0.1:50051")
-    processor_target: str = setting("TENRUSL_PROCESSOR_TARGET", str, "gRPC target", "dns:///127.0.0.1:50052")
+    gateway_listen: Address = setting(
+        "TENRUSL_GATEWAY_LISTEN", ADDRESS, "HTTP of the gateway", Address("127.0.0.1", 8080)
+    )
+    ingress_listen: Address = setting("TENRUSL_INGRESS_LISTEN", ADDRESS, "gRPC of ingress", Address("127.0.0.1", 50051))
+    processor_listen: Address = setting(
+        "TENRUSL_PROCESSOR_LISTEN", ADDRESS, "gRPC of the processor", Address("127.0.0.1", 50052)
+    )
+    scheduler_listen: Address = setting(
+        "TENRUSL_SCHEDULER_LISTEN", ADDRESS, "gRPC of the scheduler", Address("127.0.0.1", 50053)
+    )
+    admin_listen: Address = setting("TENRUSL_ADMIN_LISTEN", ADDRESS, "gRPC of admin", Address("127.0.0.1", 50054))
+    gateway_metrics: Address = setting(
+        "TENRUSL_GATEWAY_METRICS", ADDRESS, "its metrics, for Prometheus", Address("127.0.0.1", 9100)
+    )
+    ingress_metrics: Address = setting(
+        "TENRUSL_INGRESS_METRICS", ADDRESS, "its metrics, for Prometheus", Address("127.0.0.1", 9101)
+    )
+    processor_metrics: Address = setting(
+        "TENRUSL_PROCESSOR_METRICS", ADDRESS, "its metrics, for Prometheus", Address("127.0.0.1", 9102)
+    )
+    scheduler_metrics: Address = setting(
+        "TENRUSL_SCHEDULER_METRICS", ADDRESS, "its metrics, for Prometheus", Address("127.0.0.1", 9103)
+    )
+    admin_metrics: Address = setting(
+        "TENRUSL_ADMIN_METRICS", ADDRESS, "its metrics, for Prometheus", Address("127.0.0.1", 9104)
+    )
+    ingress_target: str = setting("TENRUSL_INGRESS_TARGET", TEXT, "gRPC target of ingress", "dns:///127.0.0.1:50051")
+    processor_target: str = setting(
+        "TENRUSL_PROCESSOR_TARGET", TEXT, "gRPC target of the processor", "dns:///127.0.0.1:50052"
+    )
 
     max_body_bytes: int = setting(
         "TENRUSL_MAX_BODY_BYTES",
-        _integer(1024, 16 * 1024 * 1024),
+        integer(1024, 16 * 1024 * 1024),
         "larger bodies are answered 413",
         1024 * 1024,
     )
     body_timeout: timedelta = setting(
-        "TENRUSL_BODY_TIMEOUT_SECONDS", _seconds(0.1, 300), "a body that takes longer is answered 408",
+        "TENRUSL_BODY_TIMEOUT_SECONDS", seconds(0.1, 300), "a body that takes longer is answered 408",
         timedelta(seconds=20),
     )  # fmt: skip
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = setting(
-        "TENRUSL_TRUSTED_PROXIES", _networks, "networks whose X-Forwarded-For is believed; empty means none", ()
+        "TENRUSL_TRUSTED_PROXIES", NETWORKS, "networks whose X-Forwarded-For is believed; empty means none", ()
     )
-    batch_max_webhooks: int = setting("TENRUSL_BATCH_MAX_WEBHOOKS", _integer(1, 512), "webhooks in a batch", 128)
-    batch_max_in_flight: int = setting("TENRUSL_BATCH_MAX_IN_FLIGHT", _integer(1, 64), "batches under way", 2)
+    batch_max_webhooks: int = setting(
+        "TENRUSL_BATCH_MAX_WEBHOOKS", integer(1, 512), "webhooks in one call to ingress", 128
+    )
+    batch_max_in_flight: int = setting("TENRUSL_BATCH_MAX_IN_FLIGHT", integer(1, 64), "such calls under way at once", 2)
     max_waiting_webhooks: int = setting(
-        "TENRUSL_MAX_WAITING_WEBHOOKS", _integer(1, 1_000_000), "beyond these, 503 with Retry-After", 4096
+        "TENRUSL_MAX_WAITING_WEBHOOKS",
+        integer(1, 1_000_000),
+        "webhooks that wait; beyond these, 503 with Retry-After",
+        4096,
     )
     accept_timeout: timedelta = setting(
         "TENRUSL_ACCEPT_TIMEOUT_SECONDS",
-        _seconds(0.1, 60),
+        seconds(0.1, 60),
         "deadline of the gateway's calls",
         timedelta(seconds=10),
     )
     idempotency_ttl: timedelta = setting(
-        "TENRUSL_IDEMPOTENCY_TTL_SECONDS", _seconds(1, 30 * 86400), "how long a reply is kept under its key",
+        "TENRUSL_IDEMPOTENCY_TTL_SECONDS", seconds(1, 30 * 86400), "how long a reply is kept under its key",
         timedelta(hours=24),
     )  # fmt: skip
 
     key_ca_file: Path | None = setting(
         "TENRUSL_KEY_CA_FILE",
-        Path,
+        FILE,
         "authorities in PEM for providers' keys that are served locally; empty means the system's",
         None,
     )
     unknown_payment: UnknownPayment = setting(
         "TENRUSL_UNKNOWN_PAYMENT",
-        _choice(UnknownPayment),
-        "create it from the event, or retry",
+        choice(UnknownPayment),
+        "an event whose payment is not known: create it from the event, or retry",
         UnknownPayment.CREATE,
     )
     confirm_providers: tuple[str, ...] = setting(
         "TENRUSL_CONFIRM_PROVIDERS",
-        _names,
-        "comma separated; their events that no signature covers change a payment only once confirmed",
+        NAMES,
+        "their events that no signature covers change a payment only once confirmed",
         (),
     )
     confirm_time_limit: timedelta = setting(
-        "TENRUSL_CONFIRM_TIME_LIMIT_SECONDS", _seconds(0.1, 300), "for a confirmer's answers to one batch",
+        "TENRUSL_CONFIRM_TIME_LIMIT_SECONDS", seconds(0.1, 300), "for a confirmer's answers to one batch",
         timedelta(seconds=10),
     )  # fmt: skip
     retry_mode: BackoffMode = setting(
-        "TENRUSL_RETRY_MODE", _choice(BackoffMode), "full, equal or decorrelated", BackoffMode.FULL
+        "TENRUSL_RETRY_MODE", choice(BackoffMode), "jitter of the delays between tries", BackoffMode.FULL
     )
     retry_base: timedelta = setting(
         "TENRUSL_RETRY_BASE_SECONDS",
-        _seconds(0.001, 3600),
+        seconds(0.001, 3600),
         "ceiling of the first delay",
         timedelta(seconds=5),
     )
     retry_cap: timedelta = setting(
-        "TENRUSL_RETRY_CAP_SECONDS", _seconds(0.001, 86400), "ceiling of every delay", timedelta(hours=1)
+        "TENRUSL_RETRY_CAP_SECONDS", seconds(0.001, 86400), "ceiling of every delay", timedelta(hours=1)
     )
-    retry_max_attempts: int = setting("TENRUSL_RETRY_MAX_ATTEMPTS", _integer(1, 1000), "then a dead letter", 30)
+    retry_max_attempts: int = setting(
+        "TENRUSL_RETRY_MAX_ATTEMPTS", integer(1, 1000), "tries of an event; then a dead letter", 30
+    )
     processing_lease: timedelta = setting(
-        "TENRUSL_PROCESSING_LEASE_SECONDS", _seconds(1, 3600), "a claim ends by itself after this",
+        "TENRUSL_PROCESSING_LEASE_SECONDS", seconds(1, 3600), "a claim ends by itself after this",
         timedelta(seconds=60),
     )  # fmt: skip
     handoff_delay: timedelta = setting(
-        "TENRUSL_HANDOFF_DELAY_SECONDS", _seconds(0, 3600), "a stored event is due by itself after this",
+        "TENRUSL_HANDOFF_DELAY_SECONDS", seconds(0, 3600), "a stored event is due by itself after this",
         timedelta(seconds=10),
     )  # fmt: skip
     processor_max_batches: int = setting(
-        "TENRUSL_PROCESSOR_MAX_BATCHES", _integer(1, 1000), "beyond these, RESOURCE_EXHAUSTED", 16
+        "TENRUSL_PROCESSOR_MAX_BATCHES", integer(1, 1000), "batches at once; beyond these, RESOURCE_EXHAUSTED", 16
     )
     payload_partition_days: int = setting(
-        "TENRUSL_PAYLOAD_PARTITION_DAYS", _integer(2, 60), "daily payload partitions made ahead", 14
+        "TENRUSL_PAYLOAD_PARTITION_DAYS", integer(2, 60), "daily payload partitions made ahead", 14
     )
     max_concurrent_rpcs: int = setting(
-        "TENRUSL_MAX_CONCURRENT_RPCS", _integer(1, 10_000), "beyond these, RESOURCE_EXHAUSTED", 64
+        "TENRUSL_MAX_CONCURRENT_RPCS", integer(1, 10_000), "calls at once; beyond these, RESOURCE_EXHAUSTED", 64
     )
     drain_timeout: timedelta = setting(
-        "TENRUSL_DRAIN_TIMEOUT_SECONDS", _seconds(0, 300), "time for calls under way after SIGTERM",
+        "TENRUSL_DRAIN_TIMEOUT_SECONDS", seconds(0, 300), "time for calls under way after SIGTERM",
         timedelta(seconds=10),
     )  # fmt: skip
-    log_format: str = setting("TENRUSL_LOG_FORMAT", str, "json or text; json in production", "")
+    log_format: str = setting("TENRUSL_LOG_FORMAT", TEXT, "json or text; json in production", "")
 
     # From the variables named in `read_credentials`; the files among them, to be read again when they change.
     credentials: CredentialVersions = dataclasses.field(default_factory=dict)
@@ -347,7 +312,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
                 problems.append(f"{name}: is missing; {item.metadata['doc']}")
             continue
         try:
-            values[item.name] = item.metadata["parse"](text)
+            values[item.name] = item.metadata["form"](text)
         except ValueError as exc:
             problems.append(f"{name}: {exc}")
     if not values.get("admin_demo_key") and env.get("ADMIN_DEMO_KEY"):

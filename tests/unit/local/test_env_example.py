@@ -15,7 +15,7 @@ _TEXT = (Path(__file__).parents[3] / ".env.example").read_text(encoding="utf-8")
 _VARIABLES = dict(re.findall(r"^#?([A-Z][A-Z0-9_]*)=(.*)$", _TEXT, flags=re.MULTILINE))
 _FIELDS = {field.metadata["env"]: field for field in dataclasses.fields(Settings) if "env" in field.metadata}
 _CREDENTIALS = ("TENRUSL_WEBHOOK_SECRET_", "TENRUSL_PROVIDER_")
-# Of schemes that no provider uses; docs/providers tells of them.
+# Of schemes that no provider uses; docs/providers.md tells of them.
 _LEFT_OUT = {("oy", "callback_secret"), ("payoneer", "shared_secret")}
 
 
@@ -27,7 +27,7 @@ def test_it_has_every_setting_and_no_other() -> None:
 def test_it_shows_the_default(name: str) -> None:
     field, shown = _FIELDS[name], _VARIABLES[name]
     if shown:
-        assert field.metadata["parse"](shown) == field.default
+        assert field.metadata["form"](shown) == field.default
     else:
         assert field.default is dataclasses.MISSING or not field.default
 

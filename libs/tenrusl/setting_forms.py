@@ -1,0 +1,139 @@
+"""How the text of a setting is read."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Any
+
+from tenrusl.crypto import decode_app_key
+from tenrusl.secret import Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A host and a TCP port, 0 for a free one."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """Reads a text; raises ValueError, which says what would be right. values: the same for docs/configuration.md.
+
+    is_secret: nobody but the services may know the value.
+    """
+
+    read: Callable[[str], Any]
+    values: str
+    is_secret: bool = False
+
+    def __call__(self, text: str) -> Any:
+        return self.read(text)
+
+
+def integer(low: int, high: int) -> Form:
+    """A whole number, both limits included."""
+
+    def read(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            raise ValueError(f"must be a whole number from {low} to {high}") from None
+        if not low <= value <= high:
+            raise ValueError(f"must be from {low} to {high}")
+        return value
+
+    return Form(read, f"whole number, {low} to {high}")
+
+
+def seconds(low: float, high: float) -> Form:
+    """A duration, both limits included."""
+
+    def read(text: str) -> timedelta:
+        try:
+            value = float(text)
+        except ValueError:
+            raise ValueError(f"must be a number of seconds from {low} to {high}") from None
+        if not low <= value <= high:
+            raise ValueError(f"must be from {low} to {high} seconds")
+        return timedelta(seconds=value)
+
+    return Form(read, f"seconds, {low} to {high}")
+
+
+def choice(kind: type[StrEnum]) -> Form:
+    """One of an enumeration's words, in any case."""
+
+    def read(text: str) -> StrEnum:
+        try:
+            return kind(text.strip().lower())
+        except ValueError:
+            raise ValueError(f"must be one of {', '.join(kind)}") from None
+
+    return Form(read, ", ".join(f"`{word}`" for word in kind))
+
+
+def _boolean(text: str) -> bool:
+    match text.strip().lower():
+        case "true" | "1" | "on" | "yes":
+            return True
+        case "false" | "0" | "off" | "no":
+            return False
+    raise ValueError("must be true or false")
+
+
+def _address(text: str) -> Address:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdigit() or int(port) > 65535:
+        raise ValueError("must be HOST:PORT, e.g. 127.0.0.1:8080")
+    return Address(host, int(port))
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip().lower() for name in text.split(",") if name.strip())
+
+
+def _networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    try:
+        return tuple(ip_network(part.strip()) for part in text.split(",") if part.strip())
+    except ValueError:
+        raise ValueError("must be comma separated networks, e.g. 10.0.0.0/8,192.0.2.7") from None
+
+
+def _pgsql(text: str) -> str:
+    if text != "pgsql":
+        raise ValueError(f"pgsql only: {text!r} is not supported yet")
+    return text
+
+
+def _database_url(text: str) -> Secret:
+    scheme, separator, rest = text.partition("://")
+    if not separator or scheme not in ("postgresql", "postgres", "postgresql+psycopg"):
+        raise ValueError("must start with postgresql:// (pgsql only)")
+    return Secret(f"postgresql+psycopg://{rest}")
+
+
+def _app_key(text: str) -> Secret:
+    key = Secret(text)
+    decode_app_key(key)
+    return key
+
+
+TEXT = Form(str, "text")
+SECRET = Form(Secret, "text", is_secret=True)
+FILE = Form(Path, "path of a file")
+BOOLEAN = Form(_boolean, "`true` or `false`")
+ADDRESS = Form(_address, "`HOST:PORT`; port 0 for a free one")
+NAMES = Form(_names, "names with commas between")
+NETWORKS = Form(_networks, "networks or addresses with commas between")
+PGSQL = Form(_pgsql, "`pgsql`")
+DATABASE_URL = Form(_database_url, "`postgresql://user:password@host:port/database`", is_secret=True)
+REDIS_URL = Form(Secret, "`redis://:password@host:port/0`", is_secret=True)
+APP_KEY = Form(_app_key, "`base64:` and 32 bytes in base64", is_secret=True)
