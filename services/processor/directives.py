@@ -6,7 +6,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from tenrusl.crypto import PayloadCipher, SealedTextError
-from tenrusl.providers.body import MalformedWebhookError, parse_json
+from tenrusl.providers.body import MalformedWebhookError, parse_webhook
 from tenrusl.providers.mock import directives
 from tenrusl.store.claims import ClaimedEvent, sealed_payloads
 from tenrusl.store.engine import Engine, autocommit
@@ -55,7 +55,7 @@ class Directives:
             if sealed is None:  # purged: nothing left to obey
                 continue
             try:
-                found = directives(parse_json(self._cipher.open(sealed, context=event.id.bytes)))
+                found = directives(parse_webhook(self._cipher.open(sealed, context=event.id.bytes)))
             except (SealedTextError, MalformedWebhookError):
                 orders.failures[event.id] = _UNREADABLE
                 continue

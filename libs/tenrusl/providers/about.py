@@ -57,6 +57,17 @@ class Credential:
 
 
 @dataclass(frozen=True, slots=True)
+class Setup:
+    """A set of credentials that belongs together. title: what it is for; Markdown, without a full stop.
+
+    fields: by credential field an example of its value; empty for what a mounted file should hold: secrets and keys.
+    """
+
+    title: str
+    fields: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """A source. marks: letters of MARKS. source: a public name or address, and what it tells; Markdown."""
 
@@ -68,10 +79,11 @@ class Evidence:
 class About:
     """What no scheme and no reply can say of itself. Texts are Markdown.
 
-    signed: by scheme, for those whose Proof does not tell. credentials: by field. retries: what the provider does
-    after an answer that it does not like. dedup_key: what becomes the event's id. weakness: in a phrase, empty for
-    none that is known. weaknesses: in sentences. reply_cases: requests whose answers differ, by a name, where
-    Provider.replies_for decides; without any the answers are Provider.replies.
+    signed: by scheme, for those whose Proof does not tell. credentials: by field. setups: without any, there is one of
+    what is always needed. retries: what the provider does after an answer that it does not like. dedup_key: what
+    becomes the event's id. weakness: in a phrase, empty for none that is known. weaknesses: in sentences. reply_cases:
+    requests whose answers differ, by a name, where Provider.replies_for decides; without any the answers are
+    Provider.replies.
     """
 
     title: str
@@ -82,4 +94,5 @@ class About:
     weaknesses: tuple[str, ...]
     evidence: tuple[Evidence, ...]
     signed: Mapping[str, str] = field(default_factory=dict)
+    setups: tuple[Setup, ...] = ()
     reply_cases: Mapping[str, Webhook] = field(default_factory=dict)

@@ -39,8 +39,8 @@ _STATUS_BY_NAME = {
 _DISPUTE = "payment_dispute."
 _DISPUTE_WON = frozenset({"won", "reversed"})
 _DISPUTE_LOST = frozenset({"lost", "accepted", "expired"})
-# What an object must say of itself for its event to be a success.
-_SUCCEEDED = frozenset({"SUCCEEDED", "SETTLED", "PAID"})
+# What an object must say of itself for its event to be a success, or a refund.
+_DONE = frozenset({"SUCCEEDED", "SETTLED", "PAID"})
 
 
 def extract(webhook: Webhook) -> ExtractedEvent:
@@ -58,11 +58,17 @@ def extract(webhook: Webhook) -> ExtractedEvent:
         # Attempts, refunds and disputes belong to an intent.
         provider_ref=subject.first_text("payment_intent_id", "id"),
         merchant_ref=subject.text("merchant_order_id"),
-        amount_minor=subject.major_amount("amount", currency),
+        amount_minor=_amount(name, subject, currency),
         currency=currency,
         occurred_at=event.iso_time("created_at") or subject.iso_time("updated_at", "created_at"),
         restores=restores,
     )
+
+
+def _amount(name: str, subject: Fields, currency: str | None) -> int | None:
+    """Of an intent that succeeded what was captured, which can be less than was asked for."""
+    captured = subject.major_amount("captured_amount", currency) if name == "payment_intent.succeeded" else None
+    return captured or subject.major_amount("amount", currency)
 
 
 def _report(name: str, subject: Fields) -> tuple[PaymentStatus | None, bool]:
@@ -73,7 +79,7 @@ def _report(name: str, subject: Fields) -> tuple[PaymentStatus | None, bool]:
         return (_S.CHARGEBACK if stage in _DISPUTE_LOST else _S.DISPUTED), False
     status = _STATUS_BY_NAME.get(name)
     word = subject.text("status", MAX_WORD)
-    if status is _S.SUCCEEDED and word is not None and word not in _SUCCEEDED:
+    if status in (_S.SUCCEEDED, _S.PARTIALLY_REFUNDED) and word is not None and word not in _DONE:
         return None, False  # name and state disagree: never believe the better one
     return status, False
 

@@ -3,7 +3,7 @@
 Thin events: none tells a payment's state or an amount, so none moves a payment.
 """
 
-from tenrusl.providers.about import About, Credential, Evidence
+from tenrusl.providers.about import About, Credential, Evidence, Setup
 from tenrusl.providers.credential_checks import check_choice, check_https_address, check_p384_jwks
 from tenrusl.providers.fields import MAX_EVENT_ID, MAX_EVENT_TYPE, MAX_REFERENCE, Fields
 from tenrusl.providers.replies import replies
@@ -79,6 +79,13 @@ PROVIDER = Provider(
                 secret=False,
             ),
         },
+        setups=(
+            Setup("Nothing need be set. A pinned JWKS", {"jwks": ""}),
+            Setup(
+                "The defaults, written out",
+                {"jwks_url": DEFAULT_JWKS_URL, "signature_encoding": "der"},
+            ),
+        ),
         retries="not established; any 2xx is taken to be enough",
         dedup_key="`id`",
         weakness="the key is Amazon's for all merchants; replays; encoding unconfirmed",

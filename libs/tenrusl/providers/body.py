@@ -13,6 +13,9 @@ MAX_DEPTH = 64
 # Every string, also one that never ends. Possessive, so that no input makes it go back: time is linear in the body.
 _STRINGS = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)', re.DOTALL)
 _NOT_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
+# Stands for what no database stores. Unicode's own noncharacter, which no text holds (The Unicode Standard, 23.7).
+UNSTORABLE = "\uffff"
+_UNSTORABLE_CHARACTERS = re.compile("[\x00\ud800-\udfff]")
 _SUSPECT_ESCAPE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
 
 
@@ -32,6 +35,26 @@ def parse_json(raw: bytes) -> Any:
     object: two readers could choose differently, RFC 8259, section 4), BODY_TOO_DEEP (over 64 levels),
     BODY_TEXT_INVALID (a text with NUL or half a surrogate pair: no database stores it as it is).
     """
+    document, is_storable = _parse(raw)
+    if not is_storable:
+        raise MalformedWebhookError(Reason.BODY_TEXT_INVALID)
+    return document
+
+
+def parse_webhook(raw: bytes) -> Any:
+    """The same of a webhook: NUL and halves of surrogate pairs become UNSTORABLE, since an emoji that was cut in a
+    customer's text must not cost the payment. What is read from such a text is refused, see `is_storable_text`."""
+    document, is_storable = _parse(raw)
+    return document if is_storable else _marked(document)
+
+
+def is_storable_text(text: str) -> bool:
+    """Whether a text of a webhook came as it is here, and a database can hold it."""
+    return text.isascii() or UNSTORABLE not in text
+
+
+def _parse(raw: bytes) -> tuple[Any, bool]:
+    """The document, and whether a database can hold all of its texts."""
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError:
@@ -42,9 +65,18 @@ def parse_json(raw: bytes) -> Any:
         document = _DECODER.decode(text)
     except ValueError:
         raise MalformedWebhookError(Reason.BODY_MALFORMED) from None
-    if _SUSPECT_ESCAPE.search(raw) and not _is_storable(document):
-        raise MalformedWebhookError(Reason.BODY_TEXT_INVALID)
-    return document
+    return document, not _SUSPECT_ESCAPE.search(raw) or _is_storable(document)
+
+
+def _marked(value: Any) -> Any:
+    """A copy with every text storable. No deeper than MAX_DEPTH."""
+    if isinstance(value, str):
+        return _UNSTORABLE_CHARACTERS.sub(UNSTORABLE, value)
+    if isinstance(value, list):
+        return [_marked(item) for item in value]
+    if isinstance(value, dict):
+        return {_marked(name): _marked(item) for name, item in value.items()}
+    return value
 
 
 def _refuse_constant(name: str) -> NoReturn:

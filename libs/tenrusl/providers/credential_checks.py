@@ -26,6 +26,7 @@ from tenrusl.secret import Secret
 Check = Callable[[str], None]
 _T = TypeVar("_T")
 _HOST = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?(?::[0-9]{1,5})?", re.ASCII)
+_SIMULATORS_ID = "WEBHOOK_ID"  # see tests/data/paypal_simulator.json
 _ID = re.compile(r"[\x21-\x7b}~]{1,128}", re.ASCII)
 
 
@@ -105,10 +106,13 @@ def check_encoded(encoding: KeyEncoding) -> Check:
     return check
 
 
-def check_identifier(text: str) -> None:
-    """An id of at most 128 visible ASCII characters without the separator `|`."""
+def check_webhook_id(text: str) -> None:
+    """An id of at most 128 visible ASCII characters without the separator `|`, and not the one that PayPal's own
+    simulator signs for: with it, anybody could have an event signed by the real certificate."""
     if not _ID.fullmatch(text):
         raise ValueError("must be an id: 1 to 128 visible ASCII characters, without |")
+    if text == _SIMULATORS_ID:
+        raise ValueError("must be the id of a webhook of yours; PayPal's simulator signs this one for everybody")
 
 
 def check_choice(*choices: str, separator: str = "") -> Check:

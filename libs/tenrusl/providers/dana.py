@@ -4,7 +4,7 @@ see docs/providers/dana.md."""
 from datetime import timedelta, timezone
 
 from tenrusl.payments import PaymentStatus
-from tenrusl.providers.about import About, Credential, Evidence
+from tenrusl.providers.about import About, Credential, Evidence, Setup
 from tenrusl.providers.credential_checks import check_paths, check_rsa_public_key
 from tenrusl.providers.fields import MAX_WORD, Fields
 from tenrusl.providers.schemes import (
@@ -84,12 +84,19 @@ PROVIDER = Provider(
                 secret=False,
             ),
             NOTIFICATION_PATH: Credential(
-                what="path of the address that DANA was told to call, or several with spaces between",
+                what="path of the address that DANA was told to call, or several with spaces between; only these count",
                 found="what the merchant registered with DANA",
                 needed="where a proxy changes the path",
                 secret=False,
             ),
         },
+        setups=(
+            Setup("DANA calls the address itself", {"public_key_pem": ""}),
+            Setup(
+                "A proxy changes the path on the way",
+                {"public_key_pem": "", NOTIFICATION_PATH: "/v1.0/debit/notify"},
+            ),
+        ),
         retries="waits 8 s, and tries again after an error; the schedule is not published",
         dedup_key="`<originalReferenceNo>:<latestTransactionStatus>`",
         weakness="the time is signed, and no limit is set",

@@ -13,7 +13,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 from tenrusl.errors import Reason
 from tenrusl.payments import PaymentStatus
-from tenrusl.providers.about import About, Credential, Evidence
+from tenrusl.providers.about import About, Credential, Evidence, Setup
 from tenrusl.providers.body import MalformedWebhookError
 from tenrusl.providers.credential_checks import check_paths, check_rsa_public_key
 from tenrusl.providers.fields import MAX_EVENT_TYPE, MAX_WORD, Fields
@@ -50,6 +50,7 @@ _WIB = timezone(timedelta(hours=7))
 _IDR = "IDR"
 _JSON = "application/json"
 _CLIENT_KEY = "X-Client-Key"
+_EXAMPLE_CLIENT = "BRN-0201-1785000000000"  # what DOKU's look like
 _METHODS_WITHOUT_DIGEST = frozenset({"GET", "DELETE"})
 _SIGNED_HEADERS = ("Client-Id", "Request-Id", "Request-Timestamp")
 _STATUS = {
@@ -325,20 +326,41 @@ PROVIDER = Provider(
                 needed="optional",
             ),
             NOTIFICATION_PATH: Credential(
-                what="path of the address that DOKU was told to call, or several with spaces between",
+                what="path of the address that DOKU was told to call, or several with spaces between; only these count",
                 found="what the merchant registered with DOKU",
                 needed="where a proxy changes the path",
                 secret=False,
             ),
         },
+        setups=(
+            Setup("Non-SNAP notifications", {"secret_key": "", "client_id": _EXAMPLE_CLIENT}),
+            Setup(
+                "SNAP notifications, too: symmetric with a token, and asymmetric",
+                {
+                    "secret_key": "",
+                    "client_id": _EXAMPLE_CLIENT,
+                    "doku_public_key_pem": "",
+                    "notification_public_key_pem": "",
+                },
+            ),
+            Setup(
+                "SNAP with a token that was agreed on, behind a proxy that changes the path",
+                {
+                    "secret_key": "",
+                    "client_id": _EXAMPLE_CLIENT,
+                    "access_token": "",
+                    NOTIFICATION_PATH: "/v1.1/transfer-va/payment /debit/notification",
+                },
+            ),
+        ),
         retries="any 2xx is enough; else three more tries, 30 minutes, 6 hours and 12 hours after the first",
         dedup_key="non-SNAP `<original_request_id or invoice_number>:<status>`; SNAP `paymentRequestId`, or "
         "`<reference>:<latestTransactionStatus>`",
         weakness="non-SNAP has no time limit; the path is signed",
         weaknesses=(
             (
-                "DOKU sets no limit on the time of non-SNAP and asymmetric notifications, so they can be replayed; "
-                "the dedup key catches that."
+                "DOKU sets no limit on the time of notifications, so they can be replayed; the dedup key catches that. "
+                "Symmetric ones hold as long as their token."
             ),
             (
                 "The path is signed: behind a proxy that changes it nothing verifies, unless `notification_path` says "

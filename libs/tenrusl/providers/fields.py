@@ -8,7 +8,7 @@ from typing import Any
 
 from tenrusl.errors import Reason
 from tenrusl.providers import money
-from tenrusl.providers.body import MalformedWebhookError
+from tenrusl.providers.body import MalformedWebhookError, is_storable_text
 
 # What the columns of webhook_events and payments hold.
 MAX_EVENT_ID = 512
@@ -103,7 +103,7 @@ class Fields:
             value = self._values.get(name)
             if isinstance(value, int) and not isinstance(value, bool) and abs(value) <= money.MAX_MINOR:
                 return str(value)
-            if isinstance(value, str) and 0 < len(value) <= MAX_REFERENCE:
+            if isinstance(value, str) and 0 < len(value) <= MAX_REFERENCE and is_storable_text(value):
                 return value
         return None
 
@@ -146,11 +146,16 @@ class Fields:
             raise self.invalid(name)
         return value.upper()
 
-    def major_amount(self, name: str, currency: str | None) -> int | None:
-        """Minor units of an amount in major units; None without amount or currency."""
+    def major_amount(self, name: str, currency: str | None, *, unsigned: bool = True) -> int | None:
+        """Minor units of an amount in major units; None without amount or currency.
+
+        unsigned: a minus is refused; else it is left out of a text (money that goes back: "-0.49", PayPal).
+        """
         value = self._values.get(name)
         if value is None or value == "" or currency is None:
             return None
+        if not unsigned and isinstance(value, str):
+            value = value.removeprefix("-")
         try:
             return money.minor_from_major(value, currency)
         except ValueError:

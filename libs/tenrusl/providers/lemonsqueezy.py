@@ -63,9 +63,11 @@ def _status(event_type: str, kind: str, attributes: Fields) -> PaymentStatus | N
     status = _STATUS_BY_OBJECT.get(kind, {}).get(attributes.text("status", MAX_WORD) or "")
     if status is not _S.SUCCEEDED and status is not _S.PENDING:
         return status
+    # Before there was a status for refunds in part, such an order stayed `paid`.
+    if attributes.flag("refunded"):
+        return _S.REFUNDED
     if event_type in _REFUND_EVENTS:
-        # Before there was a status for refunds in part, such an order stayed `paid`.
-        return _S.REFUNDED if attributes.flag("refunded") else _S.PARTIALLY_REFUNDED
+        return _S.PARTIALLY_REFUNDED
     return _S.FAILED if event_type == "subscription_payment_failed" else status
 
 

@@ -7,7 +7,7 @@ from datetime import timedelta, timezone
 
 from tenrusl.payments import PaymentStatus
 from tenrusl.providers import money
-from tenrusl.providers.about import About, Credential, Evidence
+from tenrusl.providers.about import About, Credential, Evidence, Setup
 from tenrusl.providers.credential_checks import check_paths, check_rsa_public_key
 from tenrusl.providers.fields import MAX_EVENT_ID, MAX_WORD, Fields
 from tenrusl.providers.replies import replies
@@ -226,13 +226,22 @@ PROVIDER = Provider(
             ),
             NOTIFICATION_PATH: Credential(
                 what=(
-                    "path of the address that Midtrans was told to call, or several with spaces between; for `snap_rsa`"
+                    "path of the address that Midtrans was told to call for `snap_rsa`, or several with spaces "
+                    "between; only these count"
                 ),
                 found="what the merchant registered with Midtrans",
                 needed="where a proxy changes the path",
                 secret=False,
             ),
         },
+        setups=(
+            Setup("Payment notifications", {"server_key": ""}),
+            Setup("Payment notifications and payouts (Iris)", {"server_key": "", "iris_merchant_key": ""}),
+            Setup(
+                "SNAP, behind a proxy that changes the path",
+                {"snap_public_key_pem": "", NOTIFICATION_PATH: "/v1.0/debit/notify"},
+            ),
+        ),
         retries="by our status: none after 2xx or 301 to 303, once after 500, twice after 400 and 404, four times "
         "after 503, else five times; 2, 10, 30, 90 and 210 minutes apart",
         dedup_key="`<transaction_id>:<transaction_status>:<status_code>:<fraud_status>`, for refunds also the amount "
@@ -249,7 +258,10 @@ PROVIDER = Provider(
                 "No separators: digits could be moved between `status_code` and `gross_amount`, so both must look as "
                 "Midtrans writes them."
             ),
-            "`signature_key` and `iris` sign no time, so a request can be replayed; the dedup key catches that.",
+            (
+                "`signature_key` and `iris` sign no time, and that of `snap_rsa` has no limit, so a request can be "
+                "replayed; the dedup key catches that."
+            ),
         ),
         evidence=(
             Evidence("D", "docs.midtrans.com/reference/handle-notifications: `signature_key`, states, retries"),

@@ -4,7 +4,7 @@ see docs/providers/oy.md."""
 from datetime import UTC, timedelta, timezone
 
 from tenrusl.payments import PaymentStatus
-from tenrusl.providers.about import About, Credential, Evidence
+from tenrusl.providers.about import About, Credential, Evidence, Setup
 from tenrusl.providers.credential_checks import check_networks
 from tenrusl.providers.fields import MAX_EVENT_ID, MAX_WORD, Fields
 from tenrusl.providers.replies import replies
@@ -147,6 +147,14 @@ PROVIDER = Provider(
                 needed="never with OY itself",
             ),
         },
+        setups=(
+            Setup("OY calls the address itself", {"allowed_ips": "54.151.191.85,54.179.86.72"}),
+            Setup(
+                "Behind a proxy in 10.0.0.0/8 that only OY's callbacks pass",
+                {"allowed_ips": "54.151.191.85,54.179.86.72", "trusted_proxies": "10.0.0.0/8"},
+            ),
+            Setup("For the older simulator only", {"callback_secret": ""}),
+        ),
         retries="off unless OY switched them on: five, at once and after 1, 2, 13 and 47 minutes",
         dedup_key="product, `trx_id`, `tx_ref_number` or `refund_id`, and the reported state, e.g. "
         "`va:<trx_id>:<settlement_status>`",

@@ -4,7 +4,7 @@ developer.paddle.com/webhook-reference/verifying-webhooks; see docs/providers/pa
 from datetime import UTC
 
 from tenrusl.payments import PaymentStatus
-from tenrusl.providers.about import About, Credential, Evidence
+from tenrusl.providers.about import About, Credential, Evidence, Setup
 from tenrusl.providers.body import MalformedWebhookError, parse_json
 from tenrusl.providers.credential_checks import check_rsa_public_key
 from tenrusl.providers.fields import MAX_EVENT_ID, MAX_EVENT_TYPE, MAX_REFERENCE, MAX_WORD, Fields
@@ -107,7 +107,7 @@ def _classic_event(alert: Fields) -> ExtractedEvent:
         status = _S.REFUNDED if alert.text("refund_type", MAX_WORD) == "full" else _S.PARTIALLY_REFUNDED
     currency = None if status is None else alert.currency()
     return ExtractedEvent(
-        event_id=f"classic:{alert.required_text('alert_id')}",
+        event_id=alert.required_text("alert_id"),
         event_type=event_type,
         payment_status=status,
         # A payment of a subscription has an order too; its refund may name the payment only.
@@ -179,10 +179,14 @@ PROVIDER = Provider(
                 secret=False,
             ),
         },
+        setups=(
+            Setup("Billing", {"secret_key": ""}),
+            Setup("Billing and Classic", {"secret_key": "", "classic_public_key_pem": ""}),
+        ),
         retries=(
             "must be answered 200 within 5 s; Billing tries up to 60 times over three days, Classic for up to 72 hours"
         ),
-        dedup_key="`event_id`; Classic `classic:<alert_id>`",
+        dedup_key="`event_id`; Classic `alert_id`",
         weakness="Classic: SHA-1 and replays",
         weaknesses=(
             (

@@ -1,14 +1,15 @@
 """Payoneer Checkout. Sources: the official WooCommerce and Magento plugins (payoneer-sdk CallbackSerializer.php,
 Notification.php); see docs/providers/payoneer.md."""
 
+from tenrusl.errors import Reason
 from tenrusl.payments import PaymentStatus
-from tenrusl.providers.about import About, Credential, Evidence
+from tenrusl.providers.about import About, Credential, Evidence, Setup
 from tenrusl.providers.credential_checks import check_headers
 from tenrusl.providers.fields import MAX_EVENT_ID, MAX_EVENT_TYPE, MAX_WORD, Fields
 from tenrusl.providers.forms import parse_form
 from tenrusl.providers.replies import replies
 from tenrusl.providers.schemes import DigestScheme, EchoedHeadersScheme, HeaderPlace, UrlTokenScheme, hmac_of
-from tenrusl.providers.types import ExtractedEvent, Provider, Reply, Webhook
+from tenrusl.providers.types import ExtractedEvent, Provider, Reply, SignatureError, Webhook
 
 _S = PaymentStatus
 _STATUS = {
@@ -76,6 +77,16 @@ def _event_type(fields: Fields, entity: str, word: str) -> str:
     return event_type
 
 
+def _posted_body(webhook: Webhook) -> bytes:
+    """What the invented scheme signs. A GET says everything in its query, which nothing would cover.
+
+    Raises SignatureError(SIGNATURE_MALFORMED) for one.
+    """
+    if webhook.method != "POST":
+        raise SignatureError(Reason.SIGNATURE_MALFORMED)
+    return webhook.body
+
+
 PROVIDER = Provider(
     name="payoneer",
     schemes=(
@@ -84,7 +95,7 @@ PROVIDER = Provider(
             name="seed_simulator",
             credential="shared_secret",
             place=HeaderPlace("X-Payoneer-Signature"),
-            digest=hmac_of("sha256"),
+            digest=hmac_of("sha256", _posted_body),
         ),
         UrlTokenScheme(name="url_token", credential="url_token"),
         EchoedHeadersScheme(name="notification_header", credential="notification_headers"),
@@ -107,6 +118,7 @@ PROVIDER = Provider(
     covering=frozenset({"seed_simulator"}),
     about=About(
         title="Payoneer Checkout",
+        signed={"seed_simulator": "the raw body of a POST; a GET is refused"},
         credentials={
             "notification_headers": Credential(
                 what="the `callback.notificationHeaders` of the LIST request, lines `Name: value` or a JSON object",
@@ -122,6 +134,11 @@ PROVIDER = Provider(
                 needed="never with Payoneer itself",
             ),
         },
+        setups=(
+            Setup("Headers of the LIST request", {"notification_headers": ""}),
+            Setup("A token in the address instead", {"url_token": ""}),
+            Setup("For the older simulator only", {"shared_secret": ""}),
+        ),
         retries="not established",
         dedup_key="`notificationId`, else `<longId>:<statusCode>:<reasonCode>`",
         weakness="no signature; a secret that is echoed back",
@@ -130,7 +147,10 @@ PROVIDER = Provider(
                 "Payoneer signs nothing. Who knows the header or the token can send anything: confirm by the charge's "
                 "status what moves money."
             ),
-            "A token in an address ends up in the logs of proxies; prefer headers.",
+            (
+                "A token in an address, be it its path (`/api/webhooks/payoneer/<token>`) or its query, ends up in the "
+                "logs of proxies; prefer headers. Our own logs, metrics and stored rows hold none."
+            ),
             "Nothing tells a replay but the dedup key.",
         ),
         evidence=(
@@ -139,6 +159,9 @@ PROVIDER = Provider(
             ),
             Evidence(
                 "S", "github.com/optile/payoneer-checkout-magento2, `Notification.php`: token in the address, states"
+            ),
+            Evidence(
+                "I", "the token behind the provider's name or in the query; 401, where the plugins always answer 200"
             ),
         ),
     ),

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 from tenrusl.errors import Reason
 from tenrusl.payments import PaymentStatus
-from tenrusl.providers.about import About, Credential, Evidence, Proof
+from tenrusl.providers.about import About, Credential, Evidence, Proof, Setup
 from tenrusl.providers.fields import MAX_WORD, Fields
 from tenrusl.providers.replies import replies
 from tenrusl.providers.schemes.matching import as_bytes, match
@@ -194,6 +194,7 @@ PROVIDER = Provider(
             ),
             "merchant_id": Credential(what="the merchant's id, a number", found="Skrill account", secret=False),
         },
+        setups=(Setup("", {"secret_word": "", "merchant_id": "4637827"}),),
         retries="200 is expected; else up to ten more tries, 15 minutes apart",
         dedup_key="`<mb_transaction_id>:<status>`; refunds `refund:<mb_transaction_id>:<status>`",
         weakness="MD5 over a short secret word; `amount` is not covered; replays",

@@ -2,7 +2,7 @@
 
 from tenrusl.errors import Reason
 from tenrusl.payments import PaymentStatus
-from tenrusl.providers.about import About, Credential, Evidence
+from tenrusl.providers.about import About, Credential, Evidence, Setup
 from tenrusl.providers.body import MalformedWebhookError
 from tenrusl.providers.credential_checks import check_standard_public_key, check_standard_secret
 from tenrusl.providers.fields import MAX_EVENT_ID, MAX_EVENT_TYPE, MAX_WORD, Fields
@@ -94,15 +94,14 @@ PROVIDER = Provider(
                 secret=False,
             ),
         },
+        setups=(
+            Setup("A shared secret (`v1`)", {"secret": ""}),
+            Setup("The sender's public key (`v1a`)", {"public_key": ""}),
+        ),
         retries="as the sender likes; the specification proposes ten tries within about three days. Any 2xx is enough",
         dedup_key="the signed id, the same over all deliveries",
         weakness="",
-        weaknesses=(
-            (
-                "None known in the scheme. The specification fixes no field of the body, so only types `payment.…` "
-                "are read as a payment's state."
-            ),
-        ),
+        weaknesses=("None known in the scheme.",),
         evidence=(
             Evidence("D", "github.com/standard-webhooks/standard-webhooks 1.0.0, `spec/standard-webhooks.md`"),
             Evidence("V", "its own `v1` test signature, and a `v1a` signature of github.com/svix/svix-webhooks"),

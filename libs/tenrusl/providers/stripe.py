@@ -31,6 +31,10 @@ _STATUS_BY_TYPE = {
     "charge.failed": _S.FAILED,
     "charge.expired": _S.EXPIRED,
 }
+# What an object must say of itself, if it does, for its event to be a success.
+_PAID = {"payment_intent.succeeded": ("status", "succeeded"), "charge.captured": ("status", "succeeded")} | {
+    "checkout.session.async_payment_succeeded": ("payment_status", "paid")
+}
 _SESSION_STATUS = {"paid": _S.SUCCEEDED, "no_payment_required": _S.SUCCEEDED, "unpaid": _S.PENDING}
 _DISPUTE_WON = frozenset({"won", "warning_closed", "prevented"})
 
@@ -54,7 +58,8 @@ def extract(webhook: Webhook) -> ExtractedEvent:
         event_type=event_type,
         payment_status=status,
         provider_ref=_provider_ref(subject),
-        merchant_ref=subject.text("client_reference_id") or subject.object("metadata").first_text(*_MERCHANT_METADATA),
+        merchant_ref=subject.text("client_reference_id")
+        or subject.free_object("metadata").free_reference(*_MERCHANT_METADATA),
         amount_minor=_amount(event_type, subject, currency),
         currency=currency,
         occurred_at=_created(event),
@@ -70,7 +75,9 @@ def smallest_unit_digits(currency: str) -> int:
 def _report(event_type: str, subject: Fields) -> _Report:
     status = _STATUS_BY_TYPE.get(event_type)
     if status is not None:
-        return status, False
+        name, wanted = _PAID.get(event_type, ("", ""))
+        # Name and state disagree: never believe the better one.
+        return (None if name and subject.text(name, MAX_WORD) not in (None, wanted) else status), False
     reader = _READERS.get(event_type)
     return (None, False) if reader is None else reader(subject)
 
@@ -84,6 +91,8 @@ def _session(session: Fields) -> _Report:
 
 
 def _charge(charge: Fields) -> _Report:
+    if charge.text("status", MAX_WORD) not in (None, "succeeded"):
+        return None, False
     # An authorisation alone is also a charge that succeeded.
     return (_S.AUTHORIZED if charge.flag("captured") is False else _S.SUCCEEDED), False
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from tenrusl.errors import Reason
 from tenrusl.payments import PaymentStatus
 from tenrusl.providers.about import About, Proof
-from tenrusl.providers.body import MalformedWebhookError, parse_json
+from tenrusl.providers.body import MalformedWebhookError, is_storable_text, parse_webhook
 from tenrusl.providers.forms import parse_form
 from tenrusl.secret import Secret
 
@@ -89,7 +89,7 @@ class Webhook:
     @cached_property
     def document(self) -> Any:
         """The body as JSON, parsed once; numbers with a fraction are Decimal. Raises MalformedWebhookError."""
-        return parse_json(self.body)
+        return parse_webhook(self.body)
 
     @cached_property
     def form(self) -> Mapping[str, str]:
@@ -173,6 +173,12 @@ class ExtractedEvent:
     currency: str | None = None
     occurred_at: datetime | None = None
     restores: bool = False
+
+    def __post_init__(self) -> None:
+        """Raises MalformedWebhookError(BODY_TEXT_INVALID) for a text that cannot be stored as it came."""
+        for text in (self.event_id, self.event_type, self.provider_ref, self.merchant_ref):
+            if text is not None and not is_storable_text(text):
+                raise MalformedWebhookError(Reason.BODY_TEXT_INVALID)
 
 
 class Outcome(StrEnum):

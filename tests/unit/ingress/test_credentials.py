@@ -195,3 +195,8 @@ def test_a_file_that_becomes_of_no_use_leaves_the_secret_in_force_and_is_said_on
     assert secrets(book, "dana", "public_key_pem") == [STRONG.rstrip("\n")]
     path.write_text(STRONG + "\n\n")
     assert book.refresh()
+
+
+def test_the_id_that_paypals_simulator_signs_for_everybody_is_refused() -> None:
+    with pytest.raises(SettingsError, match="simulator signs this one for everybody"):
+        book_of({"TENRUSL_WEBHOOK_SECRET_PAYPAL": "WEBHOOK_ID"})

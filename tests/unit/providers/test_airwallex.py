@@ -68,6 +68,9 @@ def _extract(name: str, **subject: Any) -> ExtractedEvent:
         ("refund.received", {"status": "RECEIVED"}, None, False),
         ("refund.failed", {"status": "FAILED"}, None, False),
         ("refund.succeeded", {"status": "SUCCEEDED"}, S.PARTIALLY_REFUNDED, False),
+        ("refund.settled", {"status": "SETTLED"}, S.PARTIALLY_REFUNDED, False),
+        ("refund.settled", {"status": "FAILED"}, None, False),
+        ("payment_attempt.paid", {"status": "AUTHORIZED"}, None, False),
         ("payment_dispute.requires_response", {}, S.DISPUTED, False),
         ("payment_dispute.won", {}, S.SUCCEEDED, True),
         ("payment_dispute.lost", {}, S.CHARGEBACK, False),
@@ -79,6 +82,28 @@ def test_an_event_tells_this_state(
 ) -> None:
     event = _extract(name, **subject)
     assert (event.payment_status, event.restores) == (status, restores)
+
+
+@pytest.mark.parametrize("time", [1_673_595_125_123, 1_673_595_125_001, 1_785_000_000_999])
+def test_the_edges_of_the_window_are_exact(time: int) -> None:
+    signed = sign_webhook(AIRWALLEX, b"{}", CREDENTIALS, time / 1000)
+    assert signed.headers["x-timestamp"] == str(time)
+    webhook = request(b"{}", signed.headers)
+    assert AIRWALLEX.verify(webhook, CREDENTIALS, (time + 300_000) / 1000).valid
+    assert AIRWALLEX.verify(webhook, CREDENTIALS, (time - 300_000) / 1000).valid
+    assert AIRWALLEX.verify(webhook, CREDENTIALS, (time + 300_001) / 1000).reason is Reason.TIMESTAMP_STALE
+
+
+@pytest.mark.parametrize(
+    ("name", "subject", "minor"),
+    [
+        ("payment_intent.succeeded", {"amount": 20, "captured_amount": 15.5}, 1550),
+        ("payment_intent.succeeded", {"amount": 20, "captured_amount": 0}, 2000),
+        ("payment_intent.cancelled", {"amount": 20, "captured_amount": 15.5}, 2000),
+    ],
+)
+def test_what_was_captured_counts_when_it_is_less(name: str, subject: dict[str, Any], minor: int) -> None:
+    assert _extract(name, currency="USD", **subject).amount_minor == minor
 
 
 def test_a_refund_belongs_to_its_intent() -> None:

@@ -8,7 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tenrusl.errors import Reason
-from tenrusl.providers.body import MAX_DEPTH, MalformedWebhookError, parse_json
+from tenrusl.providers import PROVIDERS
+from tenrusl.providers.body import MAX_DEPTH, MalformedWebhookError, parse_json, parse_webhook
+from tenrusl.providers.types import ExtractedEvent, Headers, Webhook
 
 PROPERTY = settings(deadline=None, derandomize=True, max_examples=300)
 _TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
@@ -44,6 +46,36 @@ def test_a_body_that_cannot_be_kept_is_refused(raw: bytes, reason: Reason) -> No
     with pytest.raises(MalformedWebhookError) as caught:
         parse_json(raw)
     assert caught.value.reason is reason
+
+
+@pytest.mark.parametrize(
+    ("raw", "document"),
+    [
+        (b'{"note":"cut \\ud83d","id":"evt_1"}', {"note": "cut \uffff", "id": "evt_1"}),
+        (b'{"a":["\\u0000",{"\\udc00b":1.5}]}', {"a": ["\uffff", {"\uffffb": Decimal("1.5")}]}),
+        (b'{"a":"\\ud83d\\ude00"}', {"a": "\N{GRINNING FACE}"}),
+    ],
+)
+def test_a_webhook_marks_what_cannot_be_stored(raw: bytes, document: object) -> None:
+    read = parse_webhook(raw)
+    assert read == document
+    assert json.dumps(read, ensure_ascii=False, default=str).encode()
+
+
+@pytest.mark.parametrize("field", ["event_id", "event_type", "provider_ref", "merchant_ref"])
+def test_an_event_holds_no_text_that_was_marked(field: str) -> None:
+    texts = {"event_id": "evt_1", "event_type": "paid"} | {field: "a\uffff"}
+    with pytest.raises(MalformedWebhookError) as caught:
+        ExtractedEvent(payment_status=None, **texts)  # type: ignore[arg-type]  # texts only
+    assert caught.value.reason is Reason.BODY_TEXT_INVALID
+
+
+def test_a_cut_emoji_in_a_customers_text_does_not_cost_the_payment() -> None:
+    body = b"""{"id":"evt_1","type":"payment_intent.succeeded","data":{"object":{"id":"pi_1","object":"payment_intent",
+        "status":"succeeded","amount":100,"amount_received":100,"currency":"usd","description":"Thanks \\ud83d",
+        "metadata":{"order_id":"A\\ud83d","order":"B"}}},"created":1785000000}"""
+    event = PROVIDERS["stripe"].extract(Webhook(method="POST", path="/", headers=Headers([]), body=body))
+    assert (event.event_id, event.payment_status, event.amount_minor) == ("evt_1", "succeeded", 100)
 
 
 @pytest.mark.parametrize(

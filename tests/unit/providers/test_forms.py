@@ -25,6 +25,7 @@ _TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0
         (b"n%C3%A9=%e5%92%96", {"né": "咖"}),
         ("é=咖".encode(), {"é": "咖"}),
         (b"a[b]=1", {"a[b]": "1"}),
+        (b"a=%26%3D%2B%25&b=%2500", {"a": "&=+%", "b": "%00"}),
     ],
 )
 def test_a_form_is_read(raw: bytes, fields: dict[str, str]) -> None:
@@ -39,6 +40,9 @@ def test_a_form_is_read(raw: bytes, fields: dict[str, str]) -> None:
         (b"a=%", Reason.BODY_MALFORMED),
         (b"a=%4", Reason.BODY_MALFORMED),
         (b"a=%zz", Reason.BODY_MALFORMED),
+        (b"a=%&41=1", Reason.BODY_MALFORMED),
+        (b"a=%%00", Reason.BODY_MALFORMED),
+        (b"a=\xc3%a9", Reason.BODY_MALFORMED),
         (b"a=%ff", Reason.BODY_MALFORMED),
         (b"a=%ed%a0%80", Reason.BODY_MALFORMED),
         (b"a=\xff", Reason.BODY_MALFORMED),

@@ -35,6 +35,8 @@ def _extract(event: str, kind: str = "orders", **attributes: Any) -> ExtractedEv
             5,
         ),
         ("order_refunded", "orders", {"status": "paid", "refunded": True}, S.REFUNDED, 1199),
+        ("order_created", "orders", {"status": "paid", "refunded": True, "refunded_amount": 1199}, S.REFUNDED, 1199),
+        ("order_created", "orders", {"status": "paid", "refunded": False}, S.SUCCEEDED, 1199),
         ("subscription_payment_success", "subscription-invoices", {"status": "paid"}, S.SUCCEEDED, 1199),
         ("subscription_payment_failed", "subscription-invoices", {"status": "pending"}, S.FAILED, 1199),
         ("subscription_payment_failed", "subscription-invoices", {"status": "paid"}, S.FAILED, 1199),

@@ -177,6 +177,7 @@ def test_a_classic_alert_tells_this_state(
 ) -> None:
     event = _classic(alert_name=alert, **fields)
     assert (event.payment_status, event.amount_minor, event.provider_ref) == (status, minor, "9")
+    assert event.event_id == "1"
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Payoneer: secrets that are echoed, and one notification in three forms."""
 
+import hmac
 import json
 from typing import Any
 from urllib.parse import urlencode
@@ -9,7 +10,7 @@ import pytest
 from tenrusl.errors import Reason
 from tenrusl.payments import PaymentStatus
 from tenrusl.providers import PROVIDERS
-from tenrusl.providers.types import ExtractedEvent
+from tenrusl.providers.types import ExtractedEvent, Verdict
 from tests.unit.providers.webhook_requests import credentials_of, json_request, request
 
 PAYONEER = PROVIDERS["payoneer"]
@@ -82,6 +83,19 @@ def test_the_invented_signature_is_off_until_its_secret_is_configured() -> None:
     headers_only = credentials_of(notification_headers="List-Security-Token: W&RR%d7o1")
     assert PAYONEER.verify(webhook, headers_only, 0).valid
     assert PAYONEER.verify(webhook, credentials_of(shared_secret="s"), 0).reason is Reason.SIGNATURE_MISMATCH
+
+
+@pytest.mark.parametrize("more", [{}, {"url_token": "ab"}, {"notification_headers": "A: 1"}])
+def test_the_invented_signature_vouches_for_no_query(more: dict[str, str]) -> None:
+    credentials = credentials_of(shared_secret="s", **more)
+    webhook = request(b"", method="GET", query=urlencode(FIELDS))
+    signed = {"X-Payoneer-Signature": hmac.digest(b"s", b"", "sha256").hex()}
+    got = request(b"", signed, method="GET", query=urlencode(FIELDS))
+    assert PAYONEER.verify(got, credentials, 0).reason is Reason.SIGNATURE_MALFORMED
+    assert not PAYONEER.verify(webhook, credentials, 0).valid
+    form = urlencode(FIELDS).encode()
+    posted = request(form, {"X-Payoneer-Signature": hmac.digest(b"s", form, "sha256").hex()})
+    assert PAYONEER.verify(posted, credentials, 0) == Verdict(None, "current", body_covered=True)
 
 
 FIELDS = {

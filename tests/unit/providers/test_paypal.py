@@ -4,6 +4,7 @@ import json
 import random
 import zlib
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -338,16 +339,39 @@ def _outcome(code: str) -> dict[str, Any]:
     return {"dispute_outcome": {"outcome_code": code}}
 
 
+def _order(*payments: dict[str, Any]) -> dict[str, Any]:
+    """An order says COMPLETED also when its payments do not (developer.paypal.com, Orders v2)."""
+    return {"status": "COMPLETED", "purchase_units": [{"payments": payment} for payment in payments]}
+
+
 @pytest.mark.parametrize(
     ("event_type", "resource", "status", "restores"),
     [
         ("CHECKOUT.ORDER.APPROVED", {"status": "APPROVED"}, S.PENDING, False),
         ("CHECKOUT.ORDER.SAVED", {}, S.PENDING, False),
         ("CHECKOUT.ORDER.COMPLETED", {"status": "COMPLETED"}, S.SUCCEEDED, False),
+        ("CHECKOUT.ORDER.COMPLETED", _order({"captures": [{"status": "COMPLETED"}]}), S.SUCCEEDED, False),
+        ("CHECKOUT.ORDER.COMPLETED", _order({"captures": [{"status": "PARTIALLY_REFUNDED"}]}), S.SUCCEEDED, False),
+        ("CHECKOUT.ORDER.COMPLETED", _order({"captures": [{"status": "PENDING"}]}), S.PENDING, False),
+        ("CHECKOUT.ORDER.COMPLETED", _order({"captures": [{"status": "DECLINED"}]}), S.FAILED, False),
+        (
+            "CHECKOUT.ORDER.COMPLETED",
+            _order({"captures": [{"status": "COMPLETED"}]}, {"captures": [{"status": "FAILED"}]}),
+            None,
+            False,
+        ),
+        ("CHECKOUT.ORDER.COMPLETED", _order({"authorizations": [{"status": "CREATED"}]}), S.AUTHORIZED, False),
+        ("CHECKOUT.ORDER.COMPLETED", _order({}), S.SUCCEEDED, False),
         ("PAYMENT.AUTHORIZATION.CREATED", {"status": "CREATED"}, S.AUTHORIZED, False),
+        ("PAYMENT.AUTHORIZATION.CREATED", {"status": "DENIED"}, None, False),
+        ("PAYMENT.AUTHORIZATION.CREATED", {"state": "authorized"}, S.AUTHORIZED, False),
         ("PAYMENT.AUTHORIZATION.VOIDED", {"status": "VOIDED"}, S.CANCELED, False),
         ("PAYMENT.CAPTURE.PENDING", {}, S.PENDING, False),
         ("PAYMENT.CAPTURE.COMPLETED", {}, S.SUCCEEDED, False),
+        ("PAYMENT.CAPTURE.COMPLETED", {"status": "REFUNDED"}, S.SUCCEEDED, False),
+        ("PAYMENT.CAPTURE.COMPLETED", {"status": "PENDING"}, None, False),
+        ("PAYMENT.CAPTURE.COMPLETED", {"status": "DECLINED"}, None, False),
+        ("PAYMENT.SALE.COMPLETED", {"state": "pending"}, None, False),
         ("PAYMENT.CAPTURE.DECLINED", {}, S.FAILED, False),
         ("PAYMENT.CAPTURE.DENIED", {}, S.FAILED, False),
         ("PAYMENT.CAPTURE.REFUNDED", {"status": "COMPLETED"}, S.REFUNDED, False),
@@ -357,9 +381,18 @@ def _outcome(code: str) -> dict[str, Any]:
         ("PAYMENT.SALE.COMPLETED", {"state": "completed"}, S.SUCCEEDED, False),
         ("PAYMENT.SALE.DENIED", {}, S.FAILED, False),
         ("PAYMENT.SALE.REFUNDED", {"state": "completed"}, S.REFUNDED, False),
+        ("PAYMENT.SALE.REFUNDED", {"state": "pending"}, None, False),
+        ("PAYMENT.SALE.REFUNDED", {"state": "failed"}, None, False),
         ("PAYMENT.SALE.REVERSED", {"state": "completed"}, S.CHARGEBACK, False),
         ("CUSTOMER.DISPUTE.CREATED", {}, S.DISPUTED, False),
         ("CUSTOMER.DISPUTE.UPDATED", {"status": "RESOLVED"}, S.DISPUTED, False),
+        (
+            "CUSTOMER.DISPUTE.UPDATED",
+            {"status": "RESOLVED", **_outcome("RESOLVED_SELLER_FAVOUR")},
+            S.SUCCEEDED,
+            True,
+        ),
+        ("CUSTOMER.DISPUTE.UPDATED", _outcome("RESOLVED_SELLER_FAVOUR"), S.DISPUTED, False),
         ("CUSTOMER.DISPUTE.RESOLVED", _outcome("RESOLVED_SELLER_FAVOUR"), S.SUCCEEDED, True),
         ("CUSTOMER.DISPUTE.RESOLVED", _outcome("RESOLVED_BUYER_FAVOUR"), S.CHARGEBACK, False),
         ("CUSTOMER.DISPUTE.RESOLVED", _outcome("SOMETHING_NEW"), S.DISPUTED, False),
@@ -388,6 +421,16 @@ def _up(path: str) -> dict[str, Any]:
         ("PAYMENT.CAPTURE.REFUNDED", _up("https://api.paypal.com/v2/payments/authorizations/A-1"), "R-1"),
         ("PAYMENT.CAPTURE.REFUNDED", _up("http://[bad/captures/C-1"), "R-1"),
         ("PAYMENT.SALE.REFUNDED", {"id": "R-1", "sale_id": "S-1"}, "S-1"),
+        (
+            "PAYMENT.SALE.REVERSED",
+            {"id": "R-1", "links": [{"rel": "sale", "href": "https://api.paypal.com/v1/payments/sale/S-1"}]},
+            "S-1",
+        ),
+        (
+            "PAYMENT.CAPTURE.REFUNDED",
+            {"id": "R-1", "supplementary_data": {"related_ids": {"capture_id": "C-1", "order_id": "O-1"}}},
+            "C-1",
+        ),
         ("CUSTOMER.DISPUTE.CREATED", {"disputed_transactions": [{"seller_transaction_id": "C-1"}]}, "C-1"),
         ("CUSTOMER.DISPUTE.CREATED", {"dispute_id": "PP-D-1"}, "PP-D-1"),
     ],
@@ -410,6 +453,30 @@ def test_refunds_and_disputes_lead_to_the_payment(event_type: str, resource: dic
 def test_amounts_are_texts_in_major_units(resource: dict[str, Any], minor: int | None, currency: str | None) -> None:
     event = _extract("CUSTOMER.DISPUTE.CREATED", resource)
     assert (event.amount_minor, event.currency) == (minor, currency)
+
+
+@pytest.mark.parametrize(
+    ("event_type", "status"),
+    [("PAYMENT.SALE.REFUNDED", S.REFUNDED), ("PAYMENT.SALE.REVERSED", S.CHARGEBACK)],
+)
+def test_v1_writes_what_goes_back_with_a_minus(event_type: str, status: PaymentStatus) -> None:
+    event = _extract(event_type, {"sale_id": "S-1", "amount": {"total": "-0.49", "currency": "USD"}})
+    assert (event.payment_status, event.amount_minor, event.currency) == (status, 49, "USD")
+
+
+def test_paypals_own_signature_leads_to_digicerts_root() -> None:
+    """Sent by PayPal's webhook simulator, which signs with the live certificate and the id WEBHOOK_ID."""
+    sent = json.loads((Path(__file__).parents[2] / "data" / "paypal_simulator.json").read_text())
+    credentials = Credentials({**_field("webhook_id", "WEBHOOK_ID"), **_field("cert_pem", sent["cert_pem"])})
+    webhook = Webhook(
+        method="POST", path="/", headers=Headers(list(sent["headers"].items())), body=sent["body"].encode()
+    )
+    assert _verdict(webhook, credentials, sent["now"]) == Verdict(None, "0")
+    event = PAYPAL.extract(webhook)
+    assert (event.payment_status, event.provider_ref, event.amount_minor) == (S.REFUNDED, "9T0916710M1105906", 1)
+    assert _verdict(webhook, Credentials({**credentials.fields, **_field("webhook_id", "OTHER")}), sent["now"]) == (
+        Verdict(Reason.SIGNATURE_MISMATCH)
+    )
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,12 @@ from cryptography.x509 import (
     BasicConstraints,
     Certificate,
     DNSName,
+    DuplicateExtension,
     ExtensionNotFound,
+    InvalidVersion,
     KeyUsage,
     SubjectAlternativeName,
+    UnsupportedGeneralNameType,
     load_pem_x509_certificates,
 )
 from cryptography.x509.oid import NameOID
@@ -24,6 +27,8 @@ MAX_CERTIFICATES = 8  # in one PEM text: the signer's and more intermediates tha
 _MAX_CHAIN_DEPTH = 3
 MIN_KEY_BITS = 2048  # NIST SP 800-131A: less is disallowed
 _MAX_KEPT = 64
+# What a certificate raises whose parts cannot be read; they are read late, each when it is asked for.
+_UNREADABLE = (ValueError, UnsupportedAlgorithm, DuplicateExtension, ExtensionNotFound, UnsupportedGeneralNameType)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +68,10 @@ def parse_certificates(text: str) -> list[Certificate]:
     """At least one and at most eight certificates. Raises ValueError."""
     if text.count("-----BEGIN") > MAX_CERTIFICATES:
         raise ValueError("too many certificates")
-    return load_pem_x509_certificates(text.encode("utf-8", "surrogatepass"))
+    try:
+        return load_pem_x509_certificates(text.encode("utf-8", "surrogatepass"))
+    except InvalidVersion as exc:
+        raise ValueError("no X.509 version") from exc
 
 
 def _check(certificate: str, intermediates: _Texts, roots: _Texts, names: frozenset[str], now: float) -> _Trusted:
@@ -78,16 +86,16 @@ def _check(certificate: str, intermediates: _Texts, roots: _Texts, names: frozen
             .extension_policies(ca_policy=_ISSUERS, ee_policy=ExtensionPolicy.permit_all())
             .build_client_verifier()
         )
-    except (ValueError, OverflowError):
+    except (ValueError, OverflowError, OSError):  # the last two of a time that no calendar has
         raise SignatureError(Reason.CREDENTIALS_MISSING) from None
     try:
         chain = verifier.verify(signer, between).chain
         key = signer.public_key()
-        own_names = _names(signer)
-    except (VerificationError, ValueError, UnsupportedAlgorithm):
+        fits = not names.isdisjoint(_names(signer)) and _lengths_hold(chain)
+    except (VerificationError, *_UNREADABLE):
         raise SignatureError(Reason.KEY_UNTRUSTED) from None
     strong = isinstance(key, RSAPublicKey) and key.key_size >= MIN_KEY_BITS
-    if not strong or names.isdisjoint(own_names) or not _lengths_hold(chain):
+    if not strong or not fits:
         raise SignatureError(Reason.KEY_UNTRUSTED)
     assert isinstance(key, RSAPublicKey)
     return _Trusted(

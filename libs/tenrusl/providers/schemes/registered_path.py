@@ -36,7 +36,10 @@ class RegisteredPathScheme:
         return self.scheme.applies(webhook)
 
     def verify(self, webhook: Webhook, credentials: Credentials, now: float) -> str:
-        *others, last = self._paths(credentials) or (webhook.path,)
+        paths = self._paths(credentials)
+        if not paths:
+            return self.scheme.verify(webhook, credentials, now)
+        *others, last = paths
         for path in others:
             try:
                 return self.scheme.verify(replace(webhook, path=path), credentials, now)

@@ -38,9 +38,8 @@ class SnapSymmetricScheme:
         return Proof(
             place=f"`{_SIGNATURE}: <signature>` and `{_AUTHORIZATION}: {_BEARER}<token>`",
             headers=(_SIGNATURE, _AUTHORIZATION, TIMESTAMP_HEADER),
-            algorithm="HMAC-SHA512, base64",
+            algorithm=f"HMAC-SHA512, base64; a token that we issue holds for {TOKEN_HOLDS_SECONDS} s",
             signed=f"`<METHOD>:<path>:<token>:<hex SHA-256 of the minified body>:<{TIMESTAMP_HEADER}>`",
-            max_age=TOKEN_HOLDS_SECONDS,  # by the token; `fixed_bearer` never runs out
         )
 
     def applies(self, webhook: Webhook) -> bool:

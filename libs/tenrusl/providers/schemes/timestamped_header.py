@@ -50,10 +50,11 @@ class TimestampedHeaderScheme:
         message = time.encode() + webhook.body
         matched = match(versions, (as_bytes(given),), lambda version: _hex_hmac(version, message))
         # The signature first: a wrong one is a forgery whatever its time.
-        age = now - int(time) / self.time_unit
-        if age > self.window:
+        # In the header's unit, where whole numbers are exact.
+        age, window = now * self.time_unit - int(time), self.window * self.time_unit
+        if age > window:
             raise SignatureError(Reason.TIMESTAMP_STALE)
-        if age < -self.window:
+        if age < -window:
             raise SignatureError(Reason.TIMESTAMP_IN_FUTURE)
         return matched
 
