@@ -1,4 +1,7 @@
-"""`make bench`: measures TenRusl and a peer in turn, prints the table, fails when an acknowledged event is missing."""
+"""`make bench`: measures verifying by provider, then TenRusl and a peer in turn, and prints the tables.
+
+Fails when an acknowledged event is missing.
+"""
 
 import argparse
 import contextlib
@@ -19,7 +22,9 @@ from benchmarks.check import analyze
 from benchmarks.peers.fastapi_celery import create_tables
 from benchmarks.report import failures, progress_line, table, verdicts
 from benchmarks.rounds import Measurement, Plan, Workload, measure, measure_all
+from benchmarks.samples import samples
 from benchmarks.systems import FastapiCelery, Receiver, TenRusl
+from benchmarks.verification import BUDGET_NS, measure_sample, verification_table, verification_verdict
 from tenrusl.local.ports import PortReservations
 from tenrusl.local.process import StartError
 
@@ -30,6 +35,7 @@ _WARM_UP_SECONDS = 1.0
 def main(arguments: Sequence[str]) -> int:
     """Exit status 0, or 1 when an acknowledged event is missing or something does not start."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("part", nargs="?", choices=("verification",), help="this part only; default: everything")
     parser.add_argument("--rounds", type=int, default=Plan().rounds, help="default: %(default)s")
     parser.add_argument("--quick", action="store_true", help="one short round, to see that it works")
     parser.add_argument("--without-peer", action="store_true", help="measure TenRusl only")
@@ -39,6 +45,9 @@ def main(arguments: Sequence[str]) -> int:
         signal.signal(number, _interrupt)
     began = time.monotonic()
     try:
+        _measure_verification(BUDGET_NS // 10 if chosen.quick else BUDGET_NS)
+        if chosen.part:
+            return 0
         measurements = _run(plan, with_peer=not chosen.without_peer)
     except (StartError, OSError, subprocess.SubprocessError) as exc:
         print(exc, file=sys.stderr)
@@ -51,6 +60,12 @@ def main(arguments: Sequence[str]) -> int:
     print(table(measurements, plan), end="\n\n")
     print("\n".join([*verdicts(measurements), *wrong]))
     return 1 if wrong else 0
+
+
+def _measure_verification(budget_ns: int) -> None:
+    _say("verifying and reading one webhook of each provider …")
+    timings = [measure_sample(sample, budget_ns=budget_ns) for sample in samples()]
+    print(f"{_machine()}\n\n{verification_table(timings)}\n\n{verification_verdict(timings)}", end="\n\n", flush=True)
 
 
 def _run(plan: Plan, *, with_peer: bool) -> list[Measurement]:
