@@ -71,7 +71,7 @@ async def serve(settings: Settings, registry: CollectorRegistry) -> None:
     )
     server.add(
         processor_pb2_grpc.add_ProcessorServiceServicer_to_server,
-        ProcessorServicer(processor, UnconfirmedEvents(engine=engine, processor=processor, clock=clock)),
+        ProcessorServicer(processor, UnconfirmedEvents(engine=engine, processor=processor, clock=clock), engine),
         processor_pb2.DESCRIPTOR.services_by_name["ProcessorService"].full_name,
     )
     server.add(

@@ -6,13 +6,20 @@ from typing import cast
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from tenrusl.api.common.v1 import common_pb2
+from tenrusl.api.processor.v1 import processor_pb2
 from tenrusl.payments import PaymentStatus
+from tenrusl.store.lookup import FoundEvent
 from tenrusl.store.payments import Payment
+from tenrusl.store.tables import EVENT_STATUSES
 from tenrusl.store.unconfirmed import WaitingEvent
 
 STATUSES = {
     status: cast("common_pb2.PaymentStatus", common_pb2.PaymentStatus.Value(f"PAYMENT_STATUS_{status.name}"))
     for status in PaymentStatus
+}
+_EVENT_STATUSES = {
+    status: cast("common_pb2.EventStatus", common_pb2.EventStatus.Value(f"EVENT_STATUS_{status.upper()}"))
+    for status in EVENT_STATUSES
 }
 
 
@@ -57,6 +64,20 @@ def waiting_message(event: WaitingEvent) -> common_pb2.Event:
     if event.occurred_at is not None:
         message.occur_time.FromDatetime(event.occurred_at)
     return message
+
+
+def lookup_message(event_id: str, found: FoundEvent | None) -> processor_pb2.EventLookup:
+    """How far an event is; None: it is not stored."""
+    if found is None:
+        return processor_pb2.EventLookup(event_id=event_id, missing=True)
+    return processor_pb2.EventLookup(
+        event_id=event_id,
+        id=str(found.id),
+        status=_EVENT_STATUSES[found.status],
+        attempts=found.attempts,
+        deliveries=found.deliveries,
+        unauthenticated_body=found.unauthenticated_body,
+    )
 
 
 def _timestamp(time: datetime) -> Timestamp:

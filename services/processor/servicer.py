@@ -6,11 +6,13 @@ from uuid import UUID
 
 from grpc import aio
 
-from services.processor.messages import waiting_message
+from services.processor.look_up import look_up
+from services.processor.messages import lookup_message, waiting_message
 from services.processor.process import SKIPPED, Processor, Result, ResultStatus
 from services.processor.unconfirmed import UnconfirmedEvents
 from tenrusl.api.processor.v1 import processor_pb2, processor_pb2_grpc
 from tenrusl.errors import FieldViolation, InvalidFieldError
+from tenrusl.store.engine import Engine
 
 MAX_EVENTS = 1000
 _Context = aio.ServicerContext[Any, Any]
@@ -24,11 +26,12 @@ _STATUSES = {
 
 
 class ProcessorServicer(processor_pb2_grpc.ProcessorServiceServicer):
-    """Answers for the events: processing, and those that wait for confirmation."""
+    """Answers for the events: processing, those that wait for confirmation, and how far each is."""
 
-    def __init__(self, processor: Processor, unconfirmed: UnconfirmedEvents) -> None:
+    def __init__(self, processor: Processor, unconfirmed: UnconfirmedEvents, engine: Engine) -> None:
         self._processor = processor
         self._unconfirmed = unconfirmed
+        self._engine = engine
 
     async def ProcessEvents(  # noqa: N802 - the name of the RPC
         self, request: processor_pb2.ProcessEventsRequest, context: _Context
@@ -60,6 +63,13 @@ class ProcessorServicer(processor_pb2_grpc.ProcessorServiceServicer):
         event_ids = _event_ids(request.event_ids)
         results = await self._unconfirmed.refute(_unique(event_ids), refuted_by=request.refuted_by)
         return processor_pb2.RefuteEventsResponse(results=_results(event_ids, results))
+
+    async def LookUpEvents(  # noqa: N802 - the name of the RPC
+        self, request: processor_pb2.LookUpEventsRequest, context: _Context
+    ) -> processor_pb2.LookUpEventsResponse:
+        found = await look_up(self._engine, provider=request.provider, event_ids=request.event_ids)
+        results = [lookup_message(event_id, found.get(event_id)) for event_id in request.event_ids]
+        return processor_pb2.LookUpEventsResponse(results=results)
 
 
 def _event_ids(texts: Sequence[str]) -> list[UUID]:

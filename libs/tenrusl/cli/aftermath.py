@@ -25,18 +25,18 @@ _MISSING = "no such payment"
 
 @dataclass(slots=True)
 class Aftermath:
-    """Payments by what was found. wrong: not there, or with the state that was found instead. late: told to fail at
-    first, not there yet. untold: nobody told anything about them.
+    """Payments by what was found. wrong: not there, or with the state that was found instead. absent: not there, as
+    none of their events was applied for certain. untold: nobody told anything about them.
     """
 
     right: int = 0
     wrong: list[tuple[Expectation, str]] = field(default_factory=list)
-    late: int = 0
+    absent: int = 0
     untold: int = 0
 
 
 def look(target: Target, expectations: Sequence[Expectation], *, wait_seconds: float) -> Aftermath:
-    """Asks for each payment until it is as expected. Payments that were told to fail are not waited for.
+    """Asks for each payment until it is as expected. Those that may be missing are not waited for.
 
     wait_seconds: for all of them together, besides the time that asking takes (10 ms for each payment).
     """
@@ -97,8 +97,8 @@ class _Search:
         with self._lock:
             if state in expectation.statuses:
                 self.found.right += 1
-            elif expectation.failing and state == _MISSING:
-                self.found.late += 1
+            elif expectation.may_be_missing and state == _MISSING:
+                self.found.absent += 1
             elif not self._is_over():
                 self._waiting.append((expectation, state))
                 return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import secrets
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,15 +14,18 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from tenrusl.cli import event_fates
 from tenrusl.cli.aftermath import look
+from tenrusl.cli.event_fates import Fate, Fates, NoFatesError
 from tenrusl.cli.report import findings, print_report
 from tenrusl.cli.sender import Sender
-from tenrusl.cli.target import Connection, NoAnswerError, Target, parse_target
+from tenrusl.cli.target import Connection, NoAnswerError, Target, is_loopback_rpc_target, parse_target
 from tenrusl.clock import Clock, SystemClock
 from tenrusl.local.keyring import read_secrets
 from tenrusl.providers import PROVIDERS
 from tenrusl.providers.types import Credentials
 from tenrusl.settings import SettingsError
+from tenrusl.simulator.ledger import EventKey, Ledger
 from tenrusl.simulator.offers import OFFERS
 from tenrusl.simulator.traffic import Mix, Traffic, lacks
 from tenrusl.simulator.variables import from_variables
@@ -31,6 +35,7 @@ _DEFAULT_COUNT = 200
 _MAX_COUNT, _MAX_RATE, _MAX_SECONDS = 100_000, 1000.0, 3600.0
 _PROBE_SECONDS = 5.0
 _REPORT_WIDTH = 120  # where there is no terminal
+_NOT_HERE = "is not this machine; with --allow-remote it is used anyway"
 
 
 def _share(text: str) -> Any:
@@ -50,29 +55,44 @@ def simulate(
     out_of_order: Annotated[float, _share("Share of payments whose events come last first.")] = 0.1,
     failing: Annotated[float, _share("Share of mock's payments whose processing fails twice at first.")] = 0.0,
     target: Annotated[str, typer.Option(help="The gateway.")] = "http://127.0.0.1:8080",
+    processor: Annotated[
+        str,
+        typer.Option(
+            envvar="TENRUSL_PROCESSOR_TARGET",
+            metavar="TARGET",
+            help="gRPC target of the processor, which tells what became of the events.",
+        ),
+    ] = "dns:///127.0.0.1:50052",
+    no_store_check: Annotated[
+        bool, typer.Option("--no-store-check", help="Do not ask the processor; look at the payments only.")
+    ] = False,
     allow_remote: Annotated[
-        bool, typer.Option("--allow-remote", help="Also a target that is not this machine.")
+        bool, typer.Option("--allow-remote", help="Also targets that are not this machine.")
     ] = False,
     secrets_file: Annotated[
         Path | None, typer.Option(help="Credentials besides the environment's, e.g. .tenrusl/secrets.env.")
     ] = None,
     wait: Annotated[
-        float, typer.Option(min=0.0, max=_MAX_SECONDS, help="Seconds to wait for payments, once all is sent.")
+        float,
+        typer.Option(min=0.0, max=_MAX_SECONDS, help="Seconds to wait for events and payments, once all is sent."),
     ] = 30.0,
     seed: Annotated[int | None, typer.Option(help="Repeats the choices of an earlier run.")] = None,
 ) -> None:
-    """Send signed webhooks as the providers do, and check what became of the payments.
+    """Send signed webhooks as the providers do, and check what became of the events and their payments.
 
     Credentials are those of the gateway: TENRUSL_WEBHOOK_SECRET_<PROVIDER>, TENRUSL_PROVIDER_<PROVIDER>__<FIELD>.
     Where a provider signs with a private key, TENRUSL_SIMULATOR_<PROVIDER>__<FIELD> holds it.
     `make run` keeps all of them in .tenrusl/secrets.env.
 
-    Fails when an acknowledged event's payment is missing or not in the state that it must be in, when something
-    forged or stale is accepted, and when something authentic is refused. The gateway must create payments from
-    events (TENRUSL_UNKNOWN_PAYMENT=create).
+    Fails when an acknowledged event is missing in the store, was not processed in time, failed without having been
+    told to or became a dead letter, when its payment is missing or not in the state that it must be in, when something
+    forged or stale is accepted, and when something authentic is refused. Events that wait for confirmation are no
+    fault. The gateway must create payments from events (TENRUSL_UNKNOWN_PAYMENT=create).
     """
     clock = SystemClock()
     gateway = _target(target, allow_remote=allow_remote)
+    if not (no_store_check or allow_remote or is_loopback_rpc_target(processor)):
+        raise typer.BadParameter(f"--processor: {processor} {_NOT_HERE}")
     mix = _mix(duplicates=duplicates, forged=forged, stale=stale, out_of_order=out_of_order, failing=failing)
     number = _number(rate, count, duration)
     console = _console()
@@ -81,6 +101,8 @@ def simulate(
     if failing and "mock" not in credentials:
         raise typer.BadParameter("--failing: only mock can be told to fail, and it takes no part")
     _probe(gateway, target)
+    if not no_store_check:
+        _probe_processor(processor)
     traffic = Traffic(
         credentials,
         mix,
@@ -89,12 +111,18 @@ def simulate(
     )
     sender = Sender(gateway, traffic, count=number, rate=rate, clock=clock)
     _send(sender, number, console)
-    console.print("asking what became of the payments …")
-    aftermath = look(gateway, sender.ledger.expectations(), wait_seconds=wait)
-    print_report(console, sender.ledger, aftermath, unsent=sender.unsent)
+    ledger, deadline = sender.ledger, time.monotonic() + wait
+    console.print("asking what became of it …")
+    fates = None if no_store_check else _fates(processor, ledger, wait, console)
+    aftermath = look(
+        gateway, ledger.expectations(_unapplied(ledger, fates)), wait_seconds=max(0.0, deadline - time.monotonic())
+    )
+    print_report(console, ledger, fates, aftermath, unsent=sender.unsent)
     if sender.signs_slowly:
         console.print("signing takes too long for this --rate: the latencies hold the wait for it")
-    lines = findings(sender.ledger, aftermath)
+    lines = findings(ledger, fates, aftermath)
+    if fates is None and not no_store_check:
+        lines.append(f"{processor} did not tell what became of the events")
     for line in lines:
         console.print(f"[red]wrong:[/] {line}")
     if lines:
@@ -108,7 +136,7 @@ def _target(url: str, *, allow_remote: bool) -> Target:
     except ValueError as exc:
         raise typer.BadParameter(f"--target: {exc}") from exc
     if not target.is_loopback and not allow_remote:
-        raise typer.BadParameter(f"--target: {target.host} is not this machine; with --allow-remote it is used anyway")
+        raise typer.BadParameter(f"--target: {target.host} {_NOT_HERE}")
     return target
 
 
@@ -177,6 +205,29 @@ def _probe(target: Target, url: str) -> None:
         raise typer.Exit(1) from exc
     finally:
         connection.close()
+
+
+def _probe_processor(processor: str) -> None:
+    try:
+        event_fates.probe(processor)
+    except NoFatesError as exc:
+        print(f"{processor} does not answer: {exc}; with --no-store-check it is not asked")
+        raise typer.Exit(1) from exc
+
+
+def _fates(processor: str, ledger: Ledger, wait: float, console: Console) -> Fates | None:
+    try:
+        return event_fates.find_fates(processor, ledger.acked_events, wait_seconds=wait)
+    except NoFatesError as exc:
+        console.print(f"{processor} does not answer any more: {exc}", markup=False)
+        return None
+
+
+def _unapplied(ledger: Ledger, fates: Fates | None) -> set[EventKey]:
+    """Events of which it is not certain that they were applied; where nobody told, those that were told to fail."""
+    if fates is None:
+        return {event.key for event in ledger.acked_events if event.failing}
+    return {event.key for event, found in fates.items() if found.fate is not Fate.PROCESSED}
 
 
 def _send(sender: Sender, number: int, console: Console) -> None:

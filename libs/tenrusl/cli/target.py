@@ -45,6 +45,14 @@ def parse_target(url: str) -> Target:
     return Target(scheme=parts.scheme, host=parts.hostname, port=parts.port or _PORTS[parts.scheme])
 
 
+def is_loopback_rpc_target(target: str) -> bool:
+    """Whether a gRPC target is this machine: `HOST:PORT` or `dns:///HOST:PORT` with such a host."""
+    host, colon, port = target.removeprefix("dns:///").rpartition(":")
+    if not colon or not port.isdigit():
+        return False
+    return Target(scheme="", host=host.removeprefix("[").removesuffix("]"), port=int(port)).is_loopback
+
+
 class Connection:
     """One HTTP/1.1 connection, opened when it is needed and again after an error. For one thread.
 

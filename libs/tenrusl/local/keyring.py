@@ -48,6 +48,15 @@ def kept_secrets(folder: Path, environ: Mapping[str, str], providers: Iterable[s
     return _left_to(environ, wanted)
 
 
+def replace_secrets(folder: Path, variables: Mapping[str, str]) -> None:
+    """Sets these variables in the file that `kept_secrets` wrote. Raises OSError, ValueError as it does."""
+    path = folder / FILE_NAME
+    kept = _read(path)
+    changed = {**kept, **variables}
+    if changed != kept:
+        _write(path, changed)
+
+
 def read_secrets(path: Path, environ: Mapping[str, str]) -> dict[str, str]:
     """The variables of a file that `kept_secrets` wrote, without those that it leaves to `environ`.
 

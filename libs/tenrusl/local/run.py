@@ -87,7 +87,8 @@ def _simulate(stack: Stack) -> str:
     command = Path(sys.executable).with_name("tenrusl")
     only = "".join(f" --provider {name}" for name in stack.settings.allowed_providers if name in OFFERS)
     files = f"--secrets-file {shlex.quote(_short(stack.folder / FILE_NAME))}"
-    return f"{shlex.quote(_short(command))} simulate --target {stack.gateway_url} {files}{only}"
+    targets = f"--target {stack.gateway_url} --processor {stack.target('processor')}"
+    return f"{shlex.quote(_short(command))} simulate {targets} {files}{only}"
 
 
 def _short(path: Path) -> str:

@@ -24,6 +24,7 @@ from tenrusl.local.addresses import (
 from tenrusl.local.keyring import kept_secrets
 from tenrusl.local.postgres import EmbeddedPostgres
 from tenrusl.local.process import Process, StartError
+from tenrusl.local.published_keys import PublishedKeys, may_publish, publish_keys
 from tenrusl.local.valkey import EmbeddedValkey
 from tenrusl.providers import PROVIDERS
 from tenrusl.providers.types import Credentials
@@ -53,6 +54,8 @@ _KEPT_FROM = {
 class Stack:
     """All processes of one local TenRusl, with its files (data, logs, secrets) in `folder`.
 
+    It also serves the public keys of simulated providers, from a thread of this process, see published_keys.
+
     environ: the environment of the services, read like their settings: TENRUSL_*_LISTEN and the like select the
     addresses (see addresses.free_addresses), DB_HOST or DB_URL an external PostgreSQL, REDIS_HOST or REDIS_URL an
     external Redis. Where these are not set, embedded ones are started, on DB_PORT and REDIS_PORT when set.
@@ -81,6 +84,8 @@ class Stack:
         self.postgres: EmbeddedPostgres | None = None
         self.valkey: EmbeddedValkey | None = None
         self._services: dict[str, Process] = {}
+        self._publishes_keys = may_publish(environ)
+        self._published: PublishedKeys | None = None
         self._external_database = bool(environ.get("DB_URL") or environ.get("DB_HOST"))
         self._external_redis = bool(environ.get("REDIS_URL") or environ.get("REDIS_HOST"))
         given = {
@@ -91,7 +96,8 @@ class Stack:
         }
         self._environ = {name: value for name, value in given.items() if not name.startswith(SIGNER_PREFIX)}
         self.settings: Settings = load(self._environ)
-        # What signs as the providers do, by provider. It has private keys, which no service gets.
+        # What signs as the providers do, by provider. It has private keys, which no service gets. Once started, with
+        # the addresses of the keys that are served here.
         self.signers: Mapping[str, Credentials] = from_variables(given, PROVIDERS.values())
         for service in ("ingress", "processor"):
             listen: Address = getattr(self.settings, f"{service}_listen")
@@ -114,6 +120,7 @@ class Stack:
         self._take_lock()
         try:
             self._check_addresses()
+            self._publish_keys()
             self._start_servers()
             self._migrate()
             for service in SERVICES:
@@ -133,9 +140,10 @@ class Stack:
             process.ask_to_stop()
         for process in self._services.values():
             process.wait_or_kill(grace)
-        for server in (self.valkey, self.postgres):
+        for server in (self.valkey, self.postgres, self._published):
             if server is not None:
                 server.stop()
+        self._published = None
         if self._lock is not None:
             self._lock.close()
             self._lock = None
@@ -214,6 +222,13 @@ class Stack:
 
     def _port(self, name: str, default: int) -> int:
         return int(self._environ.get(name, default))  # settings.load has judged it
+
+    def _publish_keys(self) -> None:
+        if not self._publishes_keys:
+            return
+        self._published = publish_keys(self.folder, self.signers, self._environ)
+        self.signers = {**self.signers, **self._published.signers}
+        self._environ = dict(self._published.environ)
 
     def _start_servers(self) -> None:
         if not self._external_database:

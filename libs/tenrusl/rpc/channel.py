@@ -11,6 +11,7 @@ from tenrusl.rpc.server import MAX_MESSAGE_BYTES
 _RETRIED = (
     {"service": "grpc.health.v1.Health", "method": "Check"},
     {"service": "tenrusl.api.processor.v1.ProcessorService", "method": "ListUnconfirmedEvents"},
+    {"service": "tenrusl.api.processor.v1.ProcessorService", "method": "LookUpEvents"},
     {"service": "tenrusl.api.processor.v1.PaymentService", "method": "GetPayment"},
     {"service": "tenrusl.api.processor.v1.PaymentService", "method": "GetPaymentByReference"},
     {"service": "tenrusl.api.processor.v1.PaymentService", "method": "ListPayments"},

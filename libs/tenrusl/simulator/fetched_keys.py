@@ -17,6 +17,7 @@ from tenrusl.secret import Secret
 from tenrusl.simulator.pki import authority, issue
 
 _Fields = dict[str, tuple[SecretVersion, ...]]
+_Newest = Mapping[str, Sequence[SecretVersion]]
 _HEX, _ID = "0123456789abcdef", "0123456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 PAYPAL_PATH = "/v1/notifications/certs/"
 JWKS_PATH = urlsplit(DEFAULT_JWKS_URL).path
@@ -78,36 +79,51 @@ def publish(provider: str, credentials: Credentials, authority_of_server: str) -
     Of each document the newest version is published. Raises KeyError for a provider without documents.
     """
     newest = {field: versions[-1:] for field, versions in credentials.fields.items()}
-    document_field, path_of = _PUBLISHED[provider]
-    document = newest[document_field][0].secret.reveal().encode()
-    path = path_of(newest)
-    url = f"https://{authority_of_server}{path}"
-    version = newest[document_field][0].version
-    addresses = {
-        "cert_url": (SecretVersion(version, Secret(url)),),
-        "cert_url_allowed_hosts": (SecretVersion(version, Secret(authority_of_server)),),
-        "jwks_url": (SecretVersion(version, Secret(url)),),
-    }
-    signer = Credentials(newest | addresses)
+    place = PUBLISHED[provider]
+    version, document = newest[place.document][0].version, newest[place.document][0].secret.reveal().encode()
+    path = place.path_of(newest)
+    addresses = place.addresses(authority_of_server, f"https://{authority_of_server}{path}")
+    signer = Credentials(newest | {field: (SecretVersion(version, Secret(text)),) for field, text in addresses.items()})
     public = {
         field: found
         for field, found in signer.fields.items()
-        if field != document_field and not field.endswith("private_key_pem")
+        if field != place.document and not field.endswith("private_key_pem")
     }
     return signer, Published(verifier=Credentials(public), documents={path: document})
 
 
-def _cert_path(fields: Mapping[str, Sequence[SecretVersion]]) -> str:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaceOfDocument:
+    """How a provider publishes. document: the field that holds it. path_of: where it is served.
+
+    addresses: the fields that lead there, from the server's host:port and the document's URL.
+    """
+
+    document: str
+    path_of: Callable[[_Newest], str]
+    addresses: Callable[[str, str], Mapping[str, str]]
+
+
+def _cert_path(fields: _Newest) -> str:
     return urlsplit(fields["cert_url"][0].secret.reveal()).path
 
 
-def _jwks_path(fields: Mapping[str, Sequence[SecretVersion]]) -> str:
+def _cert_addresses(authority: str, url: str) -> Mapping[str, str]:
+    return {"cert_url": url, "cert_url_allowed_hosts": authority}
+
+
+def _jwks_path(fields: _Newest) -> str:
     return JWKS_PATH
 
 
-_PUBLISHED: dict[str, tuple[str, Callable[[Mapping[str, Sequence[SecretVersion]]], str]]] = {
-    "paypal": ("cert_pem", _cert_path),
-    "amazon_bwp": ("jwks", _jwks_path),
+def _jwks_addresses(authority: str, url: str) -> Mapping[str, str]:
+    return {"jwks_url": url}
+
+
+# By provider.
+PUBLISHED: Mapping[str, PlaceOfDocument] = {
+    "paypal": PlaceOfDocument(document="cert_pem", path_of=_cert_path, addresses=_cert_addresses),
+    "amazon_bwp": PlaceOfDocument(document="jwks", path_of=_jwks_path, addresses=_jwks_addresses),
 }
 
 

@@ -13,6 +13,7 @@ from tenrusl.simulator.field_values import FIELD_VALUES
 
 _PUBLIC, _PRIVATE = "public_key_pem", "private_key_pem"
 _RSA_BITS = 2048
+_SHOWN = ("cert_url",)
 _ALPHABET = string.ascii_letters + string.digits
 
 
@@ -40,6 +41,12 @@ def simulated_credentials(
         else:
             fields[field] = _named(versions, ["".join(rng.choices(_ALPHABET, k=40)) for _ in versions])
     return Credentials(fields)
+
+
+def forgers_credentials(provider: Provider, genuine: Credentials, rng: random.Random) -> Credentials:
+    """What somebody signs with who knows everything of `genuine` that a request shows, and no secret."""
+    shown = {field: genuine.fields[field] for field in _SHOWN if field in genuine}
+    return Credentials({**simulated_credentials(provider, rng).fields, **shown})
 
 
 def _named(versions: tuple[str, ...], values: list[str]) -> tuple[SecretVersion, ...]:

@@ -1,7 +1,7 @@
 """What was answered, and what must have become of the payments. No I/O."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
@@ -17,6 +17,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _K = TypeVar("_K")
 # Place in the payment's journey → what the event told.
 _Places = dict[int, PaymentStatus]
+# Provider, and the id under which the event is stored.
+EventKey = tuple[str, str]
 
 
 @dataclass(slots=True)
@@ -41,16 +43,29 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AckedEvent:
+    """An event that was acknowledged, so it must be stored. failing: its processing was told to fail at first."""
+
+    provider: str
+    event_id: str
+    failing: bool = False
+
+    @property
+    def key(self) -> EventKey:
+        return self.provider, self.event_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Expectation:
     """A payment of which an event was acknowledged, and the states that it may be in.
 
-    failing: processing was told to fail at first, so the payment may come late.
+    may_be_missing: of no event it is certain that it was applied.
     """
 
     provider: str
     reference: str
     statuses: frozenset[PaymentStatus]
-    failing: bool = False
+    may_be_missing: bool = False
 
 
 class Ledger:
@@ -60,7 +75,8 @@ class Ledger:
         self.by_provider: dict[str, Tally] = {}
         self.by_kind: dict[Kind, Tally] = {}
         self.all = Tally()
-        self._acked: dict[Payment, _Places] = {}
+        self._events: dict[EventKey, AckedEvent] = {}
+        self._acked: dict[Payment, dict[int, tuple[PaymentStatus, EventKey]]] = {}
         self._unsure: dict[Payment, _Places] = {}
 
     def note(self, delivery: Delivery, status: int | None, seconds: float) -> None:
@@ -72,11 +88,17 @@ class Ledger:
             tally.answers[status] += 1
             if status is not None:
                 tally.seconds.append(seconds)
+        if delivery.kind in _TO_BE_REFUSED:
+            return
         told = delivery.told
-        if told.payment is None or told.event.status is None or delivery.kind in _TO_BE_REFUSED:
+        failing = told.payment is not None and told.payment.failing
+        event = AckedEvent(provider=delivery.request.provider, event_id=delivery.event_id, failing=failing)
+        if _is_ack(status):
+            self._events.setdefault(event.key, event)
+        if told.payment is None or told.event.status is None:
             return
         if _is_ack(status):
-            self._acked.setdefault(told.payment, {})[told.place] = told.event.status
+            self._acked.setdefault(told.payment, {})[told.place] = (told.event.status, event.key)
         elif status is None or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             # The answer, not the event, may have got lost.
             self._unsure.setdefault(told.payment, {})[told.place] = told.event.status
@@ -91,17 +113,36 @@ class Ledger:
         """Authentic webhooks that were refused for good."""
         return sum(tally.refused for kind, tally in self.by_kind.items() if kind not in _TO_BE_REFUSED)
 
-    def expectations(self) -> list[Expectation]:
-        """One for each payment of which an event was acknowledged, in the order of the first acknowledgement."""
+    @property
+    def acked_events(self) -> list[AckedEvent]:
+        """Each once, in the order of the first acknowledgement. Without those that had to be refused."""
+        return list(self._events.values())
+
+    def expectations(self, unapplied: Collection[EventKey] = frozenset()) -> list[Expectation]:
+        """One for each payment of which an event was acknowledged, in the order of the first acknowledgement.
+
+        unapplied: acknowledged events of which it is not certain that they were applied.
+        """
         return [
-            Expectation(
-                provider=payment.provider,
-                reference=payment.reference,
-                statuses=_possible(acked, self._unsure.get(payment, {})),
-                failing=payment.failing,
-            )
+            _expectation(payment, acked, self._unsure.get(payment, {}), unapplied)
             for payment, acked in self._acked.items()
         ]
+
+
+def _expectation(
+    payment: Payment,
+    acked: Mapping[int, tuple[PaymentStatus, EventKey]],
+    unsure: _Places,
+    unapplied: Collection[EventKey],
+) -> Expectation:
+    certain = {place: status for place, (status, key) in acked.items() if key not in unapplied}
+    others = {place: status for place, (status, key) in acked.items() if key in unapplied}
+    return Expectation(
+        provider=payment.provider,
+        reference=payment.reference,
+        statuses=_possible(certain, unsure | others),
+        may_be_missing=not certain,
+    )
 
 
 def _is_ack(status: int | None) -> bool:
@@ -113,7 +154,7 @@ def _of(tallies: dict[_K, Tally], key: _K) -> Tally:
 
 
 def _possible(acked: Mapping[int, PaymentStatus], unsure: Mapping[int, PaymentStatus]) -> frozenset[PaymentStatus]:
-    """The states that the acknowledged events lead to, with any of those that may have been stored besides."""
+    """The states that certain events lead to, with any of those that may have been applied besides."""
     open_places = [place for place in unsure if place not in acked]
     found = set()
     for length in range(len(open_places) + 1):

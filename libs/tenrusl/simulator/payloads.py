@@ -3,7 +3,7 @@
 import json
 import random
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -12,10 +12,11 @@ from tenrusl.providers import money, stripe
 from tenrusl.simulator.facts import PaymentFacts, event_for, major_number
 from tenrusl.simulator.payloads_airwallex import airwallex
 from tenrusl.simulator.payloads_dana import dana
-from tenrusl.simulator.payloads_doku import doku
+from tenrusl.simulator.payloads_doku import doku, doku_direct_debit, doku_token_request, doku_virtual_account
 from tenrusl.simulator.payloads_lemonsqueezy import lemonsqueezy
+from tenrusl.simulator.payloads_midtrans import midtrans, midtrans_payout, midtrans_snap
 from tenrusl.simulator.payloads_oy import oy
-from tenrusl.simulator.payloads_paddle import paddle
+from tenrusl.simulator.payloads_paddle import paddle, paddle_classic
 from tenrusl.simulator.payloads_payoneer import payoneer
 from tenrusl.simulator.payloads_paypal import paypal
 from tenrusl.simulator.payloads_skrill import skrill
@@ -23,8 +24,6 @@ from tenrusl.simulator.payloads_standardwebhooks import standardwebhooks
 from tenrusl.simulator.payloads_tripay import tripay
 
 _S = PaymentStatus
-_WIB = timezone(timedelta(hours=7))
-_FORMS = frozenset({"payoneer", "skrill"})  # these send forms
 
 
 def build(
@@ -40,14 +39,16 @@ def build(
     event_id: str | None = None,
     refunded_minor: int | None = None,
     extra: Mapping[str, Any] | None = None,
+    scheme: str | None = None,
 ) -> bytes:
     """The unsigned body, JSON or a form, that tells `status` of a payment.
 
     event_id: by default a new one from `rng`. refunded_minor: by default all for `refunded`, half for
-    `partially_refunded`. occurred_at: with time zone, to the second. Raises ValueError for a provider without a
-    builder, and for a status that the provider has no event for.
+    `partially_refunded`. occurred_at: with time zone, to the second. scheme: by which it will be signed, where
+    another interface of the provider sends other bodies. Raises ValueError for a provider without a builder, and
+    for a status that the provider has no event for.
     """
-    builder = BUILDERS.get(provider_name)
+    builder = _OTHER_INTERFACES.get((provider_name, scheme)) or BUILDERS.get(provider_name)
     if builder is None:
         raise ValueError(f"no payloads for provider {provider_name!r}")
     facts = PaymentFacts(
@@ -62,7 +63,7 @@ def build(
         extra=extra or {},
     )
     fields = builder(facts) | dict(facts.extra)
-    if provider_name in _FORMS:
+    if builder in _FORMS:
         return urlencode(fields).encode()
     return json.dumps(fields, separators=(",", ":")).encode()
 
@@ -202,49 +203,11 @@ def _xendit(facts: PaymentFacts) -> dict[str, Any]:
     return {"event": event, "business_id": business, "created": time, "api_version": "v3", "data": data}
 
 
-# Status → transaction_status, status_code.
-_MIDTRANS = {
-    _S.PENDING: ("pending", "201"),
-    _S.AUTHORIZED: ("authorize", "200"),
-    _S.SUCCEEDED: ("settlement", "200"),
-    _S.FAILED: ("deny", "202"),
-    _S.CANCELED: ("cancel", "202"),
-    _S.EXPIRED: ("expire", "202"),
-    _S.REFUNDED: ("refund", "200"),
-    _S.PARTIALLY_REFUNDED: ("partial_refund", "200"),
-    _S.CHARGEBACK: ("chargeback", "200"),
-}
-
-
-def _midtrans(facts: PaymentFacts) -> dict[str, Any]:
-    """`payment_ref` is the transaction_id, `merchant_ref` the order_id. The signer adds signature_key."""
-    word, code = event_for("midtrans", _MIDTRANS, facts.status)
-    time = facts.occurred_at.astimezone(_WIB).strftime("%Y-%m-%d %H:%M:%S")
-    body = {
-        "transaction_time": time,
-        "transaction_status": word,
-        "transaction_id": facts.payment_ref,
-        "status_message": "midtrans payment notification",
-        "status_code": code,
-        "payment_type": "credit_card",
-        "order_id": facts.merchant_ref,
-        "merchant_id": "G141532850",
-        "gross_amount": money.major_text(facts.amount_minor, facts.currency),
-        "fraud_status": "accept",
-        "currency": facts.currency,
-    }
-    if facts.status is _S.SUCCEEDED:
-        body["settlement_time"] = time
-    if facts.status in (_S.REFUNDED, _S.PARTIALLY_REFUNDED):
-        body["refund_amount"] = money.major_text(facts.refunded_minor, facts.currency)
-    return body
-
-
 BUILDERS: Mapping[str, Callable[[PaymentFacts], dict[str, Any]]] = {
     "mock": _mock,
     "stripe": _stripe,
     "xendit": _xendit,
-    "midtrans": _midtrans,
+    "midtrans": midtrans,
     "paypal": paypal,
     "dana": dana,
     "doku": doku,
@@ -257,3 +220,13 @@ BUILDERS: Mapping[str, Callable[[PaymentFacts], dict[str, Any]]] = {
     "standardwebhooks": standardwebhooks,
     "tripay": tripay,
 }
+# By provider and scheme.
+_OTHER_INTERFACES: Mapping[tuple[str, str | None], Callable[[PaymentFacts], dict[str, Any]]] = {
+    ("doku", "snap_token_request"): doku_token_request,
+    ("doku", "snap_symmetric"): doku_virtual_account,
+    ("doku", "snap_rsa"): doku_direct_debit,
+    ("midtrans", "iris"): midtrans_payout,
+    ("midtrans", "snap_rsa"): midtrans_snap,
+    ("paddle", "classic_rsa"): paddle_classic,
+}
+_FORMS = frozenset({payoneer, skrill, paddle_classic})  # all others send JSON

@@ -42,6 +42,11 @@ def doku(facts: PaymentFacts) -> dict[str, Any]:
     }
 
 
+def doku_token_request(facts: PaymentFacts) -> dict[str, Any]:
+    """SNAP's request for a token, which tells nothing of a payment."""
+    return {"grantType": "client_credentials", "additionalInfo": ""}
+
+
 def doku_virtual_account(facts: PaymentFacts) -> dict[str, Any]:
     """SNAP, for scheme `snap_symmetric`: only a paid account is told. Raises ValueError for another status."""
     event_for("doku virtual account", {_S.SUCCEEDED: "paid"}, facts.status)

@@ -1,9 +1,10 @@
-"""Paddle Billing: transactions, and adjustments of them."""
+"""Paddle: transactions of Billing and adjustments of them, alerts of Classic."""
 
 from datetime import UTC
 from typing import Any
 
 from tenrusl.payments import PaymentStatus
+from tenrusl.providers import money
 from tenrusl.simulator.facts import PaymentFacts, event_for
 
 _S = PaymentStatus
@@ -20,6 +21,15 @@ _ADJUSTMENTS = {
     _S.PARTIALLY_REFUNDED: ("refund", "partial"),
     _S.DISPUTED: ("chargeback_warning", "full"),
     _S.CHARGEBACK: ("chargeback", "full"),
+}
+# Status → alert, field of its amount.
+_ALERTS = {
+    _S.PENDING: ("high_risk_transaction_created", "amount"),
+    _S.SUCCEEDED: ("payment_succeeded", "sale_gross"),
+    _S.FAILED: ("subscription_payment_failed", "amount"),
+    _S.REFUNDED: ("payment_refunded", "gross_refund"),
+    _S.PARTIALLY_REFUNDED: ("payment_refunded", "gross_refund"),
+    _S.DISPUTED: ("payment_dispute_created", "amount"),
 }
 
 
@@ -70,3 +80,20 @@ def paddle(facts: PaymentFacts) -> dict[str, Any]:
         "notification_id": f"ntf_{tail}",
         "data": data,
     }
+
+
+def paddle_classic(facts: PaymentFacts) -> dict[str, Any]:
+    """An alert of Classic, for scheme `classic_rsa`: the fields of a form. The signer adds p_signature."""
+    alert, amount = event_for("paddle classic", _ALERTS, facts.status)
+    refunds = facts.status in (_S.REFUNDED, _S.PARTIALLY_REFUNDED)
+    minor = facts.refunded_minor if refunds else facts.amount_minor
+    fields = {
+        "alert_id": facts.event_id.removeprefix("evt_"),
+        "alert_name": alert,
+        "order_id": facts.payment_ref,
+        "passthrough": facts.merchant_ref,
+        "currency": facts.currency,
+        amount: money.major_text(minor, facts.currency),
+        "event_time": facts.occurred_at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S"),
+    }
+    return fields | {"refund_type": "full" if facts.status is _S.REFUNDED else "partial"} if refunds else fields

@@ -8,7 +8,7 @@ from typing import Any
 
 from tenrusl.payments import PaymentStatus
 from tenrusl.providers import PROVIDERS
-from tenrusl.providers.types import Credentials, Headers, PaymentKey, Webhook
+from tenrusl.providers.types import Credentials, Headers, PaymentKey, Provider, Webhook
 from tenrusl.simulator.payloads import build
 from tenrusl.simulator.signing import sign_webhook
 from tenrusl.simulator.thin_events import build_thin_event
@@ -19,7 +19,7 @@ class SimulatedEvent:
     """What a provider reports, not signed yet.
 
     status: None for a thin event. reference: by which the payments API finds the payment. content: the body or, with
-    `by_query`, the query of a GET.
+    `by_query`, the query of a GET. scheme: by which it is signed, None for the provider's usual one.
     """
 
     provider: str
@@ -27,6 +27,7 @@ class SimulatedEvent:
     reference: str
     content: bytes
     by_query: bool = False
+    scheme: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,10 +64,11 @@ def simulate_event(
     rng: random.Random,
     by_query: bool = False,
     extra: Mapping[str, Any] | None = None,
+    scheme: str | None = None,
 ) -> SimulatedEvent:
     """An event about the payment `payment` (unique for the provider). by_query: only where the provider does that.
 
-    amount_minor: ISO 4217 minor units. Raises ValueError as `build`.
+    amount_minor: ISO 4217 minor units. scheme: see SimulatedEvent. Raises ValueError as `build`.
     """
     merchant_ref = f"order_{payment}"
     content = build(
@@ -79,10 +81,13 @@ def simulate_event(
         occurred_at=occurred_at,
         rng=rng,
         extra=extra,
+        scheme=scheme,
     )
     by_merchant = PROVIDERS[provider].payment_key is PaymentKey.MERCHANT_REF
     reference = merchant_ref if by_merchant else payment
-    return SimulatedEvent(provider=provider, status=status, reference=reference, content=content, by_query=by_query)
+    return SimulatedEvent(
+        provider=provider, status=status, reference=reference, content=content, by_query=by_query, scheme=scheme
+    )
 
 
 def simulate_thin_event(*, order: str, occurred_at: datetime, rng: random.Random) -> SimulatedEvent:
@@ -91,16 +96,19 @@ def simulate_thin_event(*, order: str, occurred_at: datetime, rng: random.Random
     return SimulatedEvent(provider="amazon_bwp", status=None, reference=order, content=content)
 
 
-def sign_event(event: SimulatedEvent, credentials: Credentials, now: float) -> SimulatedRequest:
+def sign_event(
+    event: SimulatedEvent, credentials: Credentials, now: float, *, provider: Provider | None = None
+) -> SimulatedRequest:
     """The request as the provider sends it at Unix time `now`; providers sign every attempt anew.
 
+    provider: by default the built-in one of the event's name.
     Raises SignatureError(CREDENTIALS_MISSING), ValueError when a key cannot be read.
     """
-    provider = PROVIDERS[event.provider]
+    provider = provider or PROVIDERS[event.provider]
     path = f"/api/webhooks/{provider.name}"
     method = "GET" if event.by_query else "POST"
     body, query = (b"", event.content.decode("ascii")) if event.by_query else (event.content, "")
-    signed = sign_webhook(provider, body, credentials, now, method=method, path=path, query=query)
+    signed = sign_webhook(provider, body, credentials, now, scheme=event.scheme, method=method, path=path, query=query)
     return SimulatedRequest(
         provider=provider.name,
         method=method,

@@ -11,7 +11,7 @@ from tenrusl.errors import Reason
 from tenrusl.payments import PaymentStatus
 from tenrusl.providers import PROVIDERS
 from tenrusl.providers.types import Credentials, SignatureError
-from tenrusl.simulator.keys import simulated_credentials
+from tenrusl.simulator.keys import forgers_credentials
 from tenrusl.simulator.offers import OFFERS, journeys
 from tenrusl.simulator.requests import (
     SimulatedEvent,
@@ -84,11 +84,12 @@ class Told:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """One webhook to send."""
+    """One webhook to send. event_id: under which its event is stored."""
 
     kind: Kind
     told: Told
     request: SimulatedRequest
+    event_id: str
 
 
 class Traffic:
@@ -189,11 +190,13 @@ class Traffic:
 
     def _forger(self, name: str) -> Credentials:
         if name not in self._forgers:
-            self._forgers[name] = simulated_credentials(PROVIDERS[name], self._rng)
+            self._forgers[name] = forgers_credentials(PROVIDERS[name], self._credentials[name], self._rng)
         return self._forgers[name]
 
     def _delivery(self, kind: Kind, told: Told, credentials: Credentials, signed_at: float) -> Delivery:
-        return Delivery(kind=kind, told=told, request=sign_event(told.event, credentials, signed_at))
+        request = sign_event(told.event, credentials, signed_at)
+        event_id = PROVIDERS[request.provider].extract(request.webhook()).event_id
+        return Delivery(kind=kind, told=told, request=request, event_id=event_id)
 
 
 def lacks(provider_name: str, credentials: Credentials, now: datetime) -> str | None:

@@ -11,7 +11,7 @@ from tenrusl.settings import DEFAULT_FIELD, CredentialVersions, load_credentials
 SIGNER_PREFIX = "TENRUSL_SIMULATOR_"
 _SECRET_PREFIX = "TENRUSL_WEBHOOK_SECRET_"  # noqa: S105 - the name of a variable
 _FIELD_PREFIX = "TENRUSL_PROVIDER_"
-# The scheme that the simulator before TenRusl invented, see docs/providers. It is in use where its field is set.
+# The scheme that the simulator before TenRusl invented, see docs/providers.md. It is in use where its field is set.
 _SEED_SCHEME = "seed_simulator"
 _ENDINGS = re.compile(r"(_NEXT)?(_FILE)?$")
 

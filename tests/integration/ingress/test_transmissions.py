@@ -3,8 +3,6 @@
 import asyncio
 import json
 import random
-import zlib
-from collections.abc import Sequence
 
 import pytest
 
@@ -14,6 +12,7 @@ from tenrusl.errors import Reason
 from tenrusl.providers import PROVIDERS
 from tenrusl.providers.types import Credentials, Headers, SecretVersion, Webhook
 from tenrusl.secret import Secret
+from tenrusl.simulator.crc_collision import with_crc_of
 from tenrusl.simulator.keys import simulated_credentials
 from tenrusl.simulator.signing import sign_webhook
 from tenrusl.store.engine import Engine, transaction
@@ -41,33 +40,10 @@ def transmission(event_id: str, *, seconds: int = 0) -> Delivery:
 
 
 def forged_from(genuine: Delivery, event_id: str) -> Delivery:
-    """Another body under the same headers. White space at its end is chosen until the CRC fits (32 equations)."""
-    wanted, body = zlib.crc32(genuine.webhook.body), body_of(event_id, "9999.00")
-    places = 64
-    base = zlib.crc32(body + b" " * places)
-    # CRC-32 is linear: what each place changes when it holds a tab instead of a space.
-    effects = [zlib.crc32(body + b" " * n + b"\t" + b" " * (places - 1 - n)) ^ base for n in range(places)]
-    tabs = _solve(effects, wanted ^ base)
-    tail = bytes(9 if n in tabs else 32 for n in range(places))
-    webhook = Webhook(method="POST", path=genuine.webhook.path, headers=genuine.webhook.headers, body=body + tail)
-    assert zlib.crc32(webhook.body) == wanted
+    """Another body under the same headers, with the CRC that they sign."""
+    body = with_crc_of(genuine.webhook.body, body_of(event_id, "9999.00"))
+    webhook = Webhook(method="POST", path=genuine.webhook.path, headers=genuine.webhook.headers, body=body)
     return Delivery(provider="paypal", webhook=webhook, request_id="request-2")
-
-
-def _solve(effects: Sequence[int], wanted: int) -> set[int]:
-    """Places whose effects xor to what is wanted: Gauss over bits."""
-    basis: dict[int, tuple[int, int]] = {}
-    for place, effect in enumerate(effects):
-        value, used = effect, 1 << place
-        while value and value.bit_length() in basis:
-            value, used = value ^ basis[value.bit_length()][0], used ^ basis[value.bit_length()][1]
-        if value:
-            basis[value.bit_length()] = (value, used)
-    chosen = 0
-    while wanted:
-        value, used = basis[wanted.bit_length()]
-        wanted, chosen = wanted ^ value, chosen ^ used
-    return {place for place in range(len(effects)) if chosen >> place & 1}
 
 
 def paypal(engine: Engine, **fields: str) -> Receiver:

@@ -121,23 +121,49 @@ def test_what_it_prints_can_be_pasted_and_is_counted(running: Run) -> None:
     assert send(question).json()["status"] == "succeeded"
 
 
-def test_the_printed_simulation_runs_and_finds_all_as_it_must_be(running: Run) -> None:
-    command = next(line for line in running.printed if " simulate " in line)
+def simulate(run: Run, *options: str) -> subprocess.CompletedProcess[str]:
+    """Does what the printed command does, with more options."""
+    command = next(line for line in run.printed if " simulate " in line)
     assert ".tenrusl/secrets.env" in command
-    done = subprocess.run(
-        [*shlex.split(command), "--count", "100", "--rate", "100", "--failing", "0.5", "--seed", "1"],
-        cwd=running.folder,
+    return subprocess.run(
+        [*shlex.split(command), *options],
+        cwd=run.folder,
         env=clean_environ(),
         capture_output=True,
         text=True,
         check=False,
         timeout=_SECONDS,
     )
+
+
+def test_the_printed_simulation_runs_and_finds_all_as_it_must_be(running: Run) -> None:
+    done = simulate(running, "--count", "100", "--rate", "100", "--failing", "0.5", "--seed", "1")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "all is as it must be" in done.stdout
     for provider in PROVIDERS:
         assert provider in done.stdout
         assert f"without {provider}" not in done.stdout
+    log = (running.folder / ".tenrusl" / "logs" / "ingress.log").read_text()
+    fetched = re.findall(r'"url": ?"https://127\.0\.0\.1:\d+(/[^"]*)", ?"event": ?"key fetched"', log)
+    assert sorted(path.partition("CERT-")[0] for path in fetched) == ["/jwks.json", "/v1/notifications/certs/"]
+
+
+def test_a_simulation_where_events_wait_for_confirmation_finds_no_fault(
+    tmp_path: Path, ports: PortReservations
+) -> None:
+    run = Run(tmp_path, {**free_addresses(ports), "TENRUSL_CONFIRM_PROVIDERS": "xendit"})
+    try:
+        run.read_until("Ctrl-C ends everything")
+        done = simulate(run, "--provider", "xendit", "--provider", "stripe", "--count", "40", "--rate", "100")
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert re.search(r"are not there, and need not be", done.stdout)
+        pattern = r"^ +xendit +(?P<acked>\d+) +0 +0 +0 +(?P<unconfirmed>\d+) +0 +0 +(?P<not_covered>\d+) *$"
+        (counted,) = re.finditer(pattern, done.stdout, re.MULTILINE)
+        assert int(counted["acked"]) > 0
+        assert counted["acked"] == counted["unconfirmed"] == counted["not_covered"]
+    finally:
+        run.process.terminate()
+        assert run.end() == (0, "")
 
 
 def test_no_service_gets_what_only_a_signer_needs(running: Run) -> None:
@@ -147,6 +173,9 @@ def test_no_service_gets_what_only_a_signer_needs(running: Run) -> None:
         environ = Path(f"/proc/{child}/environ").read_bytes()
         assert b"TENRUSL_SIMULATOR_" not in environ
         assert b"PRIVATE KEY" not in environ
+        # These are fetched.
+        assert b"TENRUSL_PROVIDER_PAYPAL__CERT_PEM" not in environ
+        assert b"TENRUSL_WEBHOOK_SECRET_AMAZON_BWP" not in environ
 
 
 def test_ctrl_c_ends_every_process_quietly(running: Run) -> None:
@@ -193,6 +222,9 @@ def test_nothing_survives_a_killed_supervisor_and_the_next_run_starts_on_the_sam
     gateway = second.addresses["TENRUSL_GATEWAY_LISTEN"]
     elsewhere = webhook.replace(running.addresses["TENRUSL_GATEWAY_LISTEN"], gateway)
     assert send(elsewhere).status_code == 200  # a duplicate: keys and data are those of the first run
+    # Those that are fetched are served elsewhere now.
+    done = simulate(second, "--provider", "paypal", "--provider", "amazon_bwp", "--count", "10", "--rate", "100")
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_it_ends_when_nobody_reads_its_output(running: Run) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from tenrusl.cli.target import Connection, NoAnswerError, Target, parse_target
+from tenrusl.cli.target import Connection, NoAnswerError, Target, is_loopback_rpc_target, parse_target
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 GONE = b""
@@ -79,3 +79,24 @@ def test_nothing_is_sent_twice_on_a_new_connection() -> None:
 def test_a_target_is_parsed(url: str, expected: tuple[str, str, int, bool]) -> None:
     target = parse_target(url)
     assert (target.scheme, target.host, target.port, target.is_loopback) == expected
+
+
+@pytest.mark.parametrize(
+    ("target", "here"),
+    [
+        ("127.0.0.1:50052", True),
+        ("dns:///127.0.0.1:50052", True),
+        ("dns:///localhost:50052", True),
+        ("dns:///[::1]:50052", True),
+        ("[::1]:50052", True),
+        ("dns:///10.0.0.1:50052", False),
+        ("dns:///processor:50052", False),
+        ("dns://192.0.2.1/127.0.0.1:50052", False),
+        ("ipv4:127.0.0.1:1,192.0.2.1:1", False),
+        ("unix:///tmp/socket", False),
+        ("127.0.0.1", False),
+        ("", False),
+    ],
+)
+def test_a_grpc_target_is_this_machine_or_not(target: str, here: bool) -> None:
+    assert is_loopback_rpc_target(target) is here

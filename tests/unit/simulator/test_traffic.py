@@ -90,6 +90,11 @@ def test_what_is_genuine_verifies_and_what_is_forged_or_stale_does_not(name: str
     assert refused == expected
 
 
+def test_a_forger_names_the_certificate_that_everybody_can_see() -> None:
+    urls = {delivery.request.headers["Paypal-Cert-Url"] for delivery in taken(Mix(forged=0.5), "paypal")}
+    assert urls == {CREDENTIALS["paypal"].versions("cert_url")[0].secret.reveal()}
+
+
 @pytest.mark.parametrize("name", PROVIDERS)
 def test_a_duplicate_has_the_id_of_an_event_that_was_sent_and_no_other_webhook_has(name: str) -> None:
     provider = PROVIDERS[name]
@@ -97,6 +102,7 @@ def test_a_duplicate_has_the_id_of_an_event_that_was_sent_and_no_other_webhook_h
     for delivery in taken(Mix(duplicates=0.3, out_of_order=0.5), name):
         event_id = provider.extract(delivery.request.webhook()).event_id
         assert (event_id in seen) == (delivery.kind is Kind.DUPLICATE)
+        assert delivery.event_id == event_id
         seen.add(event_id)
 
 

@@ -92,3 +92,35 @@ class RefuteEventsResponse(_message.Message):
     RESULTS_FIELD_NUMBER: _ClassVar[int]
     results: _containers.RepeatedCompositeFieldContainer[EventResult]
     def __init__(self, results: _Optional[_Iterable[_Union[EventResult, _Mapping]]] = ...) -> None: ...
+
+class LookUpEventsRequest(_message.Message):
+    __slots__ = ("provider", "event_ids")
+    PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    EVENT_IDS_FIELD_NUMBER: _ClassVar[int]
+    provider: str
+    event_ids: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, provider: _Optional[str] = ..., event_ids: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class LookUpEventsResponse(_message.Message):
+    __slots__ = ("results",)
+    RESULTS_FIELD_NUMBER: _ClassVar[int]
+    results: _containers.RepeatedCompositeFieldContainer[EventLookup]
+    def __init__(self, results: _Optional[_Iterable[_Union[EventLookup, _Mapping]]] = ...) -> None: ...
+
+class EventLookup(_message.Message):
+    __slots__ = ("event_id", "missing", "id", "status", "attempts", "deliveries", "unauthenticated_body")
+    EVENT_ID_FIELD_NUMBER: _ClassVar[int]
+    MISSING_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
+    DELIVERIES_FIELD_NUMBER: _ClassVar[int]
+    UNAUTHENTICATED_BODY_FIELD_NUMBER: _ClassVar[int]
+    event_id: str
+    missing: bool
+    id: str
+    status: _common_pb2.EventStatus
+    attempts: int
+    deliveries: int
+    unauthenticated_body: bool
+    def __init__(self, event_id: _Optional[str] = ..., missing: _Optional[bool] = ..., id: _Optional[str] = ..., status: _Optional[_Union[_common_pb2.EventStatus, str]] = ..., attempts: _Optional[int] = ..., deliveries: _Optional[int] = ..., unauthenticated_body: _Optional[bool] = ...) -> None: ...

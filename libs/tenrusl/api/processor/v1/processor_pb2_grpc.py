@@ -55,6 +55,11 @@ class ProcessorServiceStub:
                 request_serializer=tenrusl_dot_api_dot_processor_dot_v1_dot_processor__pb2.RefuteEventsRequest.SerializeToString,
                 response_deserializer=tenrusl_dot_api_dot_processor_dot_v1_dot_processor__pb2.RefuteEventsResponse.FromString,
                 _registered_method=True)
+        self.LookUpEvents = channel.unary_unary(
+                '/tenrusl.api.processor.v1.ProcessorService/LookUpEvents',
+                request_serializer=tenrusl_dot_api_dot_processor_dot_v1_dot_processor__pb2.LookUpEventsRequest.SerializeToString,
+                response_deserializer=tenrusl_dot_api_dot_processor_dot_v1_dot_processor__pb2.LookUpEventsResponse.FromString,
+                _registered_method=True)
 
 
 class ProcessorServiceServicer:
@@ -96,6 +101,14 @@ class ProcessorServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def LookUpEvents(self, request, context):
+        """LookUpEvents says how far TenRusl is with events that are named by the provider's own ids. Changes nothing.
+        Errors: INVALID_ARGUMENT, UNAVAILABLE (DATABASE_UNAVAILABLE).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ProcessorServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -118,6 +131,11 @@ def add_ProcessorServiceServicer_to_server(servicer, server):
                     servicer.RefuteEvents,
                     request_deserializer=tenrusl_dot_api_dot_processor_dot_v1_dot_processor__pb2.RefuteEventsRequest.FromString,
                     response_serializer=tenrusl_dot_api_dot_processor_dot_v1_dot_processor__pb2.RefuteEventsResponse.SerializeToString,
+            ),
+            'LookUpEvents': grpc.unary_unary_rpc_method_handler(
+                    servicer.LookUpEvents,
+                    request_deserializer=tenrusl_dot_api_dot_processor_dot_v1_dot_processor__pb2.LookUpEventsRequest.FromString,
+                    response_serializer=tenrusl_dot_api_dot_processor_dot_v1_dot_processor__pb2.LookUpEventsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -229,6 +247,33 @@ class ProcessorService:
             '/tenrusl.api.processor.v1.ProcessorService/RefuteEvents',
             tenrusl_dot_api_dot_processor_dot_v1_dot_processor__pb2.RefuteEventsRequest.SerializeToString,
             tenrusl_dot_api_dot_processor_dot_v1_dot_processor__pb2.RefuteEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def LookUpEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tenrusl.api.processor.v1.ProcessorService/LookUpEvents',
+            tenrusl_dot_api_dot_processor_dot_v1_dot_processor__pb2.LookUpEventsRequest.SerializeToString,
+            tenrusl_dot_api_dot_processor_dot_v1_dot_processor__pb2.LookUpEventsResponse.FromString,
             options,
             channel_credentials,
             insecure,
