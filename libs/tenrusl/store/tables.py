@@ -64,7 +64,9 @@ webhook_events = Table(
     CheckConstraint(f"status IN {EVENT_STATUSES}", name="webhook_events_status_check"),
     Index(
         "webhook_events_due_idx",
+        "provider",
         "next_retry_at",
+        "id",
         postgresql_where=text("status IN ('received', 'failed', 'processing')"),
     ),
     Index("webhook_events_unconfirmed_idx", "id", postgresql_where=text("status = 'unconfirmed'")),
@@ -78,6 +80,36 @@ webhook_payloads = Table(
     Column("body", LargeBinary, nullable=False),
     PrimaryKeyConstraint("webhook_event_id", "received_on"),
     postgresql_partition_by="RANGE (received_on)",
+)
+
+# Payloads that outlive the partition of their day.
+retained_payloads = Table(
+    "retained_payloads",
+    metadata,
+    Column("webhook_event_id", Uuid, primary_key=True),
+    Column("provider", Text, nullable=False),
+    Column("received_on", Date, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Index("retained_payloads_age_idx", "provider", "received_on"),
+)
+
+retention_holds = Table(
+    "retention_holds",
+    metadata,
+    Column("webhook_event_id", Uuid, primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("held_by", Text, nullable=False),
+    Column("held_at", _TIME, nullable=False),
+)
+
+# Days whose payloads are gone but for the retained ones; provider "*" means all.
+purged_days = Table(
+    "purged_days",
+    metadata,
+    Column("received_on", Date, nullable=False),
+    Column("provider", Text, nullable=False),
+    Column("purged_at", _TIME, nullable=False),
+    PrimaryKeyConstraint("received_on", "provider"),
 )
 
 # The one body that a transmission is good for, where the signature alone would let others through.

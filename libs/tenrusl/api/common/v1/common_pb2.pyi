@@ -33,6 +33,13 @@ class EventStatus(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     EVENT_STATUS_DEAD_LETTER: _ClassVar[EventStatus]
     EVENT_STATUS_UNCONFIRMED: _ClassVar[EventStatus]
 
+class BackoffMode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    BACKOFF_MODE_UNSPECIFIED: _ClassVar[BackoffMode]
+    BACKOFF_MODE_FULL: _ClassVar[BackoffMode]
+    BACKOFF_MODE_EQUAL: _ClassVar[BackoffMode]
+    BACKOFF_MODE_DECORRELATED: _ClassVar[BackoffMode]
+
 class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     ERROR_REASON_UNSPECIFIED: _ClassVar[ErrorReason]
@@ -71,6 +78,8 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ERROR_REASON_TRANSMISSION_REUSED: _ClassVar[ErrorReason]
     ERROR_REASON_VERIFICATION_UNAVAILABLE: _ClassVar[ErrorReason]
     ERROR_REASON_VERIFICATION_FAILED: _ClassVar[ErrorReason]
+    ERROR_REASON_EVENT_NOT_FOUND: _ClassVar[ErrorReason]
+    ERROR_REASON_PAYLOAD_PURGED: _ClassVar[ErrorReason]
 PAYMENT_STATUS_UNSPECIFIED: PaymentStatus
 PAYMENT_STATUS_PENDING: PaymentStatus
 PAYMENT_STATUS_AUTHORIZED: PaymentStatus
@@ -89,6 +98,10 @@ EVENT_STATUS_PROCESSED: EventStatus
 EVENT_STATUS_FAILED: EventStatus
 EVENT_STATUS_DEAD_LETTER: EventStatus
 EVENT_STATUS_UNCONFIRMED: EventStatus
+BACKOFF_MODE_UNSPECIFIED: BackoffMode
+BACKOFF_MODE_FULL: BackoffMode
+BACKOFF_MODE_EQUAL: BackoffMode
+BACKOFF_MODE_DECORRELATED: BackoffMode
 ERROR_REASON_UNSPECIFIED: ErrorReason
 ERROR_REASON_INVALID_FIELD: ErrorReason
 ERROR_REASON_OVERLOADED: ErrorReason
@@ -125,6 +138,8 @@ ERROR_REASON_KEY_URL_NOT_ALLOWED: ErrorReason
 ERROR_REASON_TRANSMISSION_REUSED: ErrorReason
 ERROR_REASON_VERIFICATION_UNAVAILABLE: ErrorReason
 ERROR_REASON_VERIFICATION_FAILED: ErrorReason
+ERROR_REASON_EVENT_NOT_FOUND: ErrorReason
+ERROR_REASON_PAYLOAD_PURGED: ErrorReason
 
 class Payment(_message.Message):
     __slots__ = ("id", "provider", "payment_ref", "merchant_ref", "provider_ref", "status", "amount_minor", "currency", "create_time", "update_time")

@@ -16,20 +16,28 @@ class EventResultStatus(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     EVENT_RESULT_STATUS_DEAD_LETTER: _ClassVar[EventResultStatus]
     EVENT_RESULT_STATUS_SKIPPED: _ClassVar[EventResultStatus]
     EVENT_RESULT_STATUS_UNCONFIRMED: _ClassVar[EventResultStatus]
+    EVENT_RESULT_STATUS_CLAIMED: _ClassVar[EventResultStatus]
 EVENT_RESULT_STATUS_UNSPECIFIED: EventResultStatus
 EVENT_RESULT_STATUS_PROCESSED: EventResultStatus
 EVENT_RESULT_STATUS_FAILED: EventResultStatus
 EVENT_RESULT_STATUS_DEAD_LETTER: EventResultStatus
 EVENT_RESULT_STATUS_SKIPPED: EventResultStatus
 EVENT_RESULT_STATUS_UNCONFIRMED: EventResultStatus
+EVENT_RESULT_STATUS_CLAIMED: EventResultStatus
 
 class ProcessEventsRequest(_message.Message):
-    __slots__ = ("event_ids", "force")
+    __slots__ = ("event_ids", "force", "max_attempts", "mode", "hand_off")
     EVENT_IDS_FIELD_NUMBER: _ClassVar[int]
     FORCE_FIELD_NUMBER: _ClassVar[int]
+    MAX_ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
+    MODE_FIELD_NUMBER: _ClassVar[int]
+    HAND_OFF_FIELD_NUMBER: _ClassVar[int]
     event_ids: _containers.RepeatedScalarFieldContainer[str]
     force: bool
-    def __init__(self, event_ids: _Optional[_Iterable[str]] = ..., force: _Optional[bool] = ...) -> None: ...
+    max_attempts: int
+    mode: _common_pb2.BackoffMode
+    hand_off: bool
+    def __init__(self, event_ids: _Optional[_Iterable[str]] = ..., force: _Optional[bool] = ..., max_attempts: _Optional[int] = ..., mode: _Optional[_Union[_common_pb2.BackoffMode, str]] = ..., hand_off: _Optional[bool] = ...) -> None: ...
 
 class ProcessEventsResponse(_message.Message):
     __slots__ = ("results",)

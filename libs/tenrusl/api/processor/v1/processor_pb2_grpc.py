@@ -68,7 +68,7 @@ class ProcessorServiceServicer:
 
     def ProcessEvents(self, request, context):
         """ProcessEvents claims those of the given events that may be claimed, applies each exactly once and
-        answers when all are settled. Safe to repeat: an event that is done or claimed by another is skipped.
+        answers when all are settled or, with hand_off, claimed. Safe to repeat: an event that is done or claimed by another is skipped.
         Errors: RESOURCE_EXHAUSTED (OVERLOADED) when it works on as many batches as it may; UNAVAILABLE
         (DATABASE_UNAVAILABLE); INVALID_ARGUMENT for an id that is no UUID, no id, or more than 1000.
         """
