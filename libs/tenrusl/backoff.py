@@ -8,6 +8,7 @@ from enum import StrEnum
 
 # 2 ** 62 s is beyond any cap; it keeps the power from growing with a huge attempt number.
 _MAX_EXPONENT = 62
+MAX_ATTEMPTS = 1000  # that can be set
 
 
 class BackoffMode(StrEnum):
@@ -30,7 +31,7 @@ class RetryPolicy:
     mode: BackoffMode = BackoffMode.FULL
     base: timedelta = timedelta(seconds=5)
     cap: timedelta = timedelta(hours=1)
-    max_attempts: int = 30
+    max_attempts: int = 40
 
     def __post_init__(self) -> None:
         if self.base <= timedelta(0):

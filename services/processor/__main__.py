@@ -1,5 +1,6 @@
 """The processor process."""
 
+import asyncio
 import random
 import sys
 from datetime import timedelta
@@ -8,6 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from services.processor.confirm import Confirmation, check_confirmed_providers
 from services.processor.directives import Directives
+from services.processor.lost_claims import LostClaims
 from services.processor.metrics import ProcessorMetrics
 from services.processor.payment_servicer import PaymentServicer
 from services.processor.payments import Payments
@@ -37,8 +39,10 @@ async def serve(settings: Settings, registry: CollectorRegistry) -> None:
     engine = build_engine(settings.database_url, service="processor", pool_size=settings.db_pool_size)
     redis = build_redis(settings.redis_dsn)
     clock = SystemClock()
+    lost_claims = LostClaims(engine, clock)
     processor = Processor(
         engine=engine,
+        lost_claims=lost_claims,
         directives=Directives(engine, PayloadCipher(decode_app_key(settings.app_key))),
         confirmation=Confirmation(
             providers=settings.confirm_providers,
@@ -80,7 +84,12 @@ async def serve(settings: Settings, registry: CollectorRegistry) -> None:
         payment_pb2.DESCRIPTOR.services_by_name["PaymentService"].full_name,
     )
     try:
-        await server.run()
+        # A background task that fails ends the process, and its supervisor starts a new one.
+        async with asyncio.TaskGroup() as group:
+            background = group.create_task(lost_claims.run())
+            await server.run()
+            await processor.drain(settings.drain_timeout)
+            background.cancel()
     finally:
         await redis.aclose()
         await engine.dispose()

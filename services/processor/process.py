@@ -1,12 +1,16 @@
 """Processing events: claim, apply, settle what fails."""
 
+from __future__ import annotations
+
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -14,8 +18,9 @@ import structlog
 from services.processor.apply import Applied, apply_events
 from services.processor.confirm import Confirmation
 from services.processor.directives import Directives, Failure
+from services.processor.lost_claims import Claim, LostClaims
 from services.processor.metrics import ProcessorMetrics
-from tenrusl.backoff import RetryAfter, RetryPolicy, decide
+from tenrusl.backoff import BackoffMode, RetryAfter, RetryPolicy, decide
 from tenrusl.clock import Clock
 from tenrusl.errors import OverloadedError, UnavailableError
 from tenrusl.store.claims import ClaimedEvent, UnappliedEvent, claim_events, release_events
@@ -31,6 +36,7 @@ class ResultStatus(StrEnum):
     FAILED = "failed"
     DEAD_LETTER = "dead_letter"
     UNCONFIRMED = "unconfirmed"
+    CLAIMED = "claimed"
     SKIPPED = "skipped"
 
 
@@ -43,17 +49,43 @@ class Result:
 
 
 SKIPPED = Result(ResultStatus.SKIPPED)
+CLAIMED = Result(ResultStatus.CLAIMED)
 PROCESSED = Result(ResultStatus.PROCESSED)
 _UNKNOWN_PAYMENT = Failure("payment_unknown", "no payment has this reference")
 _CONTENTION = Failure("database_busy", "the database was busy with the same rows")
 _EXHAUSTED = Failure("lease_ended", "processing ended without a result, max attempts times")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """How failures of one call are retried, where it is not as set. None and 0: as set.
+
+    max_attempts: the failed try with this number, or a later one, makes a dead letter.
+    """
+
+    mode: BackoffMode | None = None
+    max_attempts: int = 0
+
+
+AS_SET = Rules()
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Events under one claim, and the rules for those that fail."""
+
+    claim: Claim
+    events: Sequence[ClaimedEvent]
+    policy: RetryPolicy
+    force: bool
+
+
 class Processor:
     """Processes events by id.
 
-    lease: how long a claim holds; longer than any batch takes. max_batches: calls at once, then
-    OverloadedError. create_unknown: whether an event may create its payment.
+    lease: how long a claim holds; longer than any batch takes. max_batches: batches at once, then
+    OverloadedError. create_unknown: whether an event may create its payment. lost_claims: takes back what the database
+    fails.
     """
 
     def __init__(
@@ -62,6 +94,7 @@ class Processor:
         engine: Engine,
         directives: Directives,
         confirmation: Confirmation,
+        lost_claims: LostClaims,
         policy: RetryPolicy,
         lease: timedelta,
         max_batches: int,
@@ -73,6 +106,7 @@ class Processor:
         self._engine = engine
         self._directives = directives
         self._confirmation = confirmation
+        self._lost_claims = lost_claims
         self._policy = policy
         self._lease = lease
         self._max_batches = max_batches
@@ -80,33 +114,95 @@ class Processor:
         self._clock = clock
         self._metrics = metrics
         self._rng = rng
-        self._batches = 0
+        self._under_way: set[asyncio.Task[dict[UUID, Result]]] = set()
 
-    async def process(self, event_ids: Sequence[UUID], *, force: bool = False) -> dict[UUID, Result]:
-        """Claims and settles; a result for each id.
+    async def process(
+        self, event_ids: Sequence[UUID], *, force: bool = False, rules: Rules = AS_SET
+    ) -> dict[UUID, Result]:
+        """Claims and settles; a result for each id. A caller that goes away does not stop it.
 
-        Raises OverloadedError, UnavailableError (what was claimed is due again when its lease ends).
+        Raises OverloadedError, UnavailableError (what was claimed is due again when the database is back).
         """
-        if self._batches >= self._max_batches:
-            raise OverloadedError(f"{self._max_batches} batches are under way")
-        self._batches += 1
-        try:
-            return await self._process(event_ids, force)
-        finally:
-            self._batches -= 1
 
-    async def _process(self, event_ids: Sequence[UUID], force: bool) -> dict[UUID, Result]:
-        results = dict.fromkeys(event_ids, SKIPPED)
+        async def work() -> dict[UUID, Result]:
+            batch = await self._claim(event_ids, force, rules)
+            return await self._settle(batch)
+
+        self._check_capacity()
+        return await asyncio.shield(self._start(work()))
+
+    async def hand_off(
+        self, event_ids: Sequence[UUID], *, force: bool = False, rules: Rules = AS_SET
+    ) -> dict[UUID, Result]:
+        """Claims, and settles in the background: CLAIMED for each id that could be claimed. Raises as `process`."""
+
+        async def work() -> dict[UUID, Result]:
+            batch = await self._claim(event_ids, force, rules)
+            self._start(self._settle(batch))
+            return dict.fromkeys(event_ids, SKIPPED) | {event.id: CLAIMED for event in batch.events}
+
+        self._check_capacity()
+        return await asyncio.shield(self._start(work()))
+
+    async def drain(self, time_limit: timedelta) -> None:
+        """Waits for the batches that are under way. What is not done by then is due when its lease ends."""
+        if self._under_way:
+            await asyncio.wait(set(self._under_way), timeout=time_limit.total_seconds())
+
+    def _check_capacity(self) -> None:
+        if len(self._under_way) >= self._max_batches:
+            raise OverloadedError(f"{self._max_batches} batches are under way")
+
+    def _start(self, work: Coroutine[Any, Any, dict[UUID, Result]]) -> asyncio.Task[dict[UUID, Result]]:
+        task = asyncio.create_task(work)
+        self._under_way.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[dict[UUID, Result]]) -> None:
+        self._under_way.discard(task)
+        # Nobody may be waiting for it.
+        if not task.cancelled() and task.exception() is not None:
+            _log.warning("batch not settled", error=str(task.exception()))
+
+    async def _claim(self, event_ids: Sequence[UUID], force: bool, rules: Rules) -> _Batch:
         now = self._clock.now()
-        async with autocommit(self._engine) as connection:
-            claimed = await claim_events(connection, event_ids, now=now, lease_ends_at=now + self._lease, force=force)
+        claim = Claim(event_ids, claimed_at=now, lease_ends_at=now + self._lease)
+        async with self._giving_back(claim), autocommit(self._engine) as connection:
+            claimed = await claim_events(connection, event_ids, now=now, lease_ends_at=claim.lease_ends_at, force=force)
         self._metrics.observe_batch(len(claimed))
-        if not claimed:
-            return results
+        policy = replace(
+            self._policy,
+            mode=rules.mode or self._policy.mode,
+            max_attempts=rules.max_attempts or self._policy.max_attempts,
+        )
+        return _Batch(claim, claimed, policy, force)
+
+    @asynccontextmanager
+    async def _giving_back(self, claim: Claim) -> AsyncIterator[None]:
+        """What the database does not let us finish is not counted as tried."""
+        try:
+            yield
+        except ContentionError:
+            raise
+        except UnavailableError:
+            self._lost_claims.add(claim)
+            raise
+
+    async def _settle(self, batch: _Batch) -> dict[UUID, Result]:
+        results = dict.fromkeys(batch.claim.event_ids, SKIPPED)
+        if batch.events:
+            async with self._giving_back(batch.claim):
+                await self._settle_claimed(batch, results)
+        return results
+
+    async def _settle_claimed(self, batch: _Batch, results: dict[UUID, Result]) -> None:
+        claimed = batch.events
         failures: dict[UUID, Failure] = {}
-        if not force:
+        if not batch.force:
             # A claim beyond the last attempt is one whose holders vanished each time.
-            exhausted = [event for event in claimed if event.attempts > self._policy.max_attempts]
+            last = max(batch.policy.max_attempts, self._policy.max_attempts)
+            exhausted = [event for event in claimed if event.attempts > last]
             failures |= dict.fromkeys((event.id for event in exhausted), _EXHAUSTED)
         orders = await self._directives.read(claimed)
         failures |= orders.failures
@@ -126,7 +222,7 @@ class Processor:
             applied, failed = outcome
             results |= dict.fromkeys(applied.processed, PROCESSED)
             failures |= failed | dict.fromkeys(applied.unknown, _UNKNOWN_PAYMENT)
-        unapplied = [self._failed(event, failures[event.id]) for event in claimed if event.id in failures]
+        unapplied = [self._failed(event, failures[event.id], batch.policy) for event in claimed if event.id in failures]
         unapplied += [_unconfirmed(event) for event in claimed if event.id in sifted.unconfirmed]
         if unapplied:
             results |= await self._release(unapplied)
@@ -134,7 +230,6 @@ class Processor:
         for outcome in outcomes:
             if isinstance(outcome, BaseException):
                 raise outcome
-        return results
 
     async def _apply_later(self, event: ClaimedEvent, delay: timedelta) -> tuple[Applied, dict[UUID, Failure]]:
         await asyncio.sleep(delay.total_seconds())
@@ -176,10 +271,8 @@ class Processor:
             item.id: Result(ResultStatus(item.status), item.failure_code or "") for item in events if item.id in held
         }
 
-    def _failed(self, event: ClaimedEvent, failure: Failure) -> UnappliedEvent:
-        decision = decide(
-            attempt=event.attempts, policy=self._policy, rng=self._rng, previous_delay=event.previous_delay
-        )
+    def _failed(self, event: ClaimedEvent, failure: Failure, policy: RetryPolicy) -> UnappliedEvent:
+        decision = decide(attempt=event.attempts, policy=policy, rng=self._rng, previous_delay=event.previous_delay)
         delay = decision.delay if isinstance(decision, RetryAfter) and not failure.final else None
         return UnappliedEvent(
             id=event.id,

@@ -8,10 +8,12 @@ from grpc import aio
 
 from services.processor.look_up import look_up
 from services.processor.messages import lookup_message, waiting_message
-from services.processor.process import SKIPPED, Processor, Result, ResultStatus
+from services.processor.process import SKIPPED, Processor, Result, ResultStatus, Rules
 from services.processor.unconfirmed import UnconfirmedEvents
 from tenrusl.api.processor.v1 import processor_pb2, processor_pb2_grpc
+from tenrusl.backoff import MAX_ATTEMPTS
 from tenrusl.errors import FieldViolation, InvalidFieldError
+from tenrusl.rpc.backoff_modes import BACKOFF_MODES
 from tenrusl.store.engine import Engine
 
 MAX_EVENTS = 1000
@@ -37,7 +39,8 @@ class ProcessorServicer(processor_pb2_grpc.ProcessorServiceServicer):
         self, request: processor_pb2.ProcessEventsRequest, context: _Context
     ) -> processor_pb2.ProcessEventsResponse:
         event_ids = _event_ids(request.event_ids)
-        results = await self._processor.process(_unique(event_ids), force=request.force)
+        work = self._processor.hand_off if request.hand_off else self._processor.process
+        results = await work(_unique(event_ids), force=request.force, rules=_rules(request))
         return processor_pb2.ProcessEventsResponse(results=_results(event_ids, results))
 
     async def ListUnconfirmedEvents(  # noqa: N802 - the name of the RPC
@@ -70,6 +73,14 @@ class ProcessorServicer(processor_pb2_grpc.ProcessorServiceServicer):
         found = await look_up(self._engine, provider=request.provider, event_ids=request.event_ids)
         results = [lookup_message(event_id, found.get(event_id)) for event_id in request.event_ids]
         return processor_pb2.LookUpEventsResponse(results=results)
+
+
+def _rules(request: processor_pb2.ProcessEventsRequest) -> Rules:
+    if not 0 <= request.max_attempts <= MAX_ATTEMPTS:
+        raise InvalidFieldError(FieldViolation("max_attempts", f"must be 1 to {MAX_ATTEMPTS}, or 0"))
+    if request.mode not in BACKOFF_MODES:
+        raise InvalidFieldError(FieldViolation("mode", "is not a BackoffMode"))
+    return Rules(mode=BACKOFF_MODES[request.mode], max_attempts=request.max_attempts)
 
 
 def _event_ids(texts: Sequence[str]) -> list[UUID]:

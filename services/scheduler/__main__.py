@@ -1,24 +1,91 @@
-"""The scheduler process: health only, until it has work of its own."""
+"""The scheduler process."""
 
+import asyncio
 import sys
 
 from prometheus_client import CollectorRegistry
 
-from tenrusl.rpc.process import always_ready, run
+from services.scheduler.backlog import Backlog
+from services.scheduler.metrics import SchedulerMetrics
+from services.scheduler.processor_client import process_events_by
+from services.scheduler.retry import MAX_LIMIT, Retry, RetryOrder
+from services.scheduler.scaler import ScalerServicer
+from services.scheduler.servicer import SchedulerServicer
+from services.scheduler.ticker import Ticker
+from tenrusl.api.externalscaler.v1 import externalscaler_pb2, externalscaler_pb2_grpc
+from tenrusl.api.processor.v1 import processor_pb2_grpc
+from tenrusl.api.scheduler.v1 import scheduler_pb2, scheduler_pb2_grpc
+from tenrusl.clock import SystemClock
+from tenrusl.coordination.client import build_redis
+from tenrusl.coordination.runs import RunLocks
+from tenrusl.provider_loading import load_providers
+from tenrusl.rpc.channel import build_channel
+from tenrusl.rpc.process import run
 from tenrusl.rpc.server import RpcServer
 from tenrusl.settings import Settings
+from tenrusl.store.engine import build_engine, is_ready
 
 
 async def serve(settings: Settings, registry: CollectorRegistry) -> None:
-    """Serves until SIGTERM or SIGINT."""
+    """Builds the object graph and serves until told to stop."""
+    providers = load_providers(settings)
+    engine = build_engine(settings.database_url, service="scheduler", pool_size=settings.db_pool_size)
+    redis = build_redis(settings.redis_dsn)
+    channel = build_channel(settings.processor_target)
+    clock = SystemClock()
+    metrics = SchedulerMetrics(registry)
+    locks = RunLocks(redis)
+    retry = Retry(
+        engine=engine,
+        process_events=process_events_by(processor_pb2_grpc.ProcessorServiceStub(channel)),
+        locks=locks,
+        clock=clock,
+        metrics=metrics,
+    )
     server = RpcServer(
         name="scheduler",
         listen=settings.scheduler_listen,
         settings=settings,
         registry=registry,
-        ready=always_ready,
+        ready=lambda: is_ready(engine),
     )
-    await server.run()
+    server.add(
+        scheduler_pb2_grpc.add_SchedulerServiceServicer_to_server,
+        SchedulerServicer(retry=retry, providers=providers),
+        scheduler_pb2.DESCRIPTOR.services_by_name["SchedulerService"].full_name,
+    )
+    server.add(
+        externalscaler_pb2_grpc.add_ExternalScalerServicer_to_server,
+        ScalerServicer(Backlog(engine, clock), server.stopping),
+        externalscaler_pb2.DESCRIPTOR.services_by_name["ExternalScaler"].full_name,
+    )
+    tickers = [
+        Ticker(
+            name="retry",
+            interval=settings.scheduler_retry_interval,
+            run_once=lambda: _retry_all(retry),
+            database_answers=lambda: is_ready(engine),
+        ),
+    ]
+    try:
+        # A background task that fails ends the process, and its supervisor starts a new one.
+        async with asyncio.TaskGroup() as group:
+            background = [group.create_task(ticker.run()) for ticker in tickers if settings.scheduler_ticker]
+            await server.run()
+            for task in background:
+                task.cancel()
+    finally:
+        await channel.close()
+        await redis.aclose()
+        await engine.dispose()
+
+
+async def _retry_all(retry: Retry) -> bool:
+    """Whether there was more than one run takes."""
+    found = 0
+    async for progress in retry.run(RetryOrder(limit=MAX_LIMIT)):
+        found = progress.found
+    return found >= MAX_LIMIT
 
 
 if __name__ == "__main__":

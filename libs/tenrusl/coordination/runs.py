@@ -2,8 +2,8 @@
 
 The lock is redis-py's: a random token, and a release that deletes it only while the token is still ours
 (https://redis.io/docs/latest/develop/clients/patterns/distributed-locks/). It is renewed in the background. Redis may
-forget it at any moment, so two runs may meet all the same; each of their steps is safe then, since events are claimed in
-PostgreSQL.
+forget it at any moment, so two runs may meet all the same; each of their steps is safe then, since events are
+claimed in PostgreSQL.
 """
 
 import asyncio

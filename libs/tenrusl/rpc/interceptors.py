@@ -2,13 +2,15 @@
 mapping, deadline, concurrency limit.
 
 Health and reflection pass untouched: probes must be answered when a server is full, and would drown its log.
-Each step wraps a unary handler once, at its first call; the cost per call is five function calls.
+Each step wraps a handler once, at its first call; the cost per call is five function calls. A handler that streams
+its responses is one that returns when the last is written.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from typing import Any
 
 import grpc
@@ -59,7 +61,7 @@ def standard_steps(metrics: RpcMetrics, clock: Clock, max_concurrent_rpcs: int) 
 
 
 class Interceptor(aio.ServerInterceptor):
-    """Puts the steps around every unary method that is not exempt."""
+    """Puts the steps around every method with a single request that is not exempt."""
 
     def __init__(self, steps: tuple[Step, ...]) -> None:
         self._steps = steps
@@ -74,17 +76,31 @@ class Interceptor(aio.ServerInterceptor):
         if wrapped := self._wrapped.get(method):
             return wrapped
         handler = await continuation(handler_call_details)
-        if handler is None or handler.unary_unary is None or method.startswith(EXEMPT_PREFIXES):
+        if handler is None or handler.request_streaming or method.startswith(EXEMPT_PREFIXES):
             return handler
-        behaviour: Any = handler.unary_unary
+        behaviour: Any = _writing(handler.unary_stream) if handler.response_streaming else handler.unary_unary
         for step in reversed(self._steps):
             behaviour = step(method, behaviour)
-        self._wrapped[method] = grpc.unary_unary_rpc_method_handler(
+        wrap = (
+            grpc.unary_stream_rpc_method_handler if handler.response_streaming else grpc.unary_unary_rpc_method_handler
+        )
+        self._wrapped[method] = wrap(
             behaviour,
             request_deserializer=handler.request_deserializer,
             response_serializer=handler.response_serializer,
         )
         return self._wrapped[method]
+
+
+def _writing(responses: Any) -> Handler:
+    """A handler that writes what an asynchronous generator yields, and closes it whatever happens."""
+
+    async def call(request: Any, context: Context) -> None:
+        async with aclosing(responses(request, context)) as stream:
+            async for response in stream:
+                await context.write(response)
+
+    return call
 
 
 def with_request_id(clock: Clock) -> Step:

@@ -68,6 +68,8 @@ class RpcServer:
         self._server: aio.Server | None = None
         self._poll: asyncio.Task[None] | None = None
         self._was_ready: bool | None = None
+        # Set when the server begins to stop: streams without an end of their own look at it.
+        self.stopping = asyncio.Event()
 
     def add(self, add_to_server: Callable[[Any, aio.Server], None], servicer: object, full_service_name: str) -> None:
         """Serves `servicer` by its generated `add_…_to_server`. Call before `start`."""
@@ -102,6 +104,7 @@ class RpcServer:
         if self._poll is not None:
             self._poll.cancel()
             await asyncio.gather(self._poll, return_exceptions=True)
+        self.stopping.set()
         await self._set_ready(False)
         await self._server.stop(grace_seconds)
         self._server = None

@@ -21,6 +21,8 @@ _CLAIM = """
             status = 'received'
             OR (status IN ('failed', 'processing') AND next_retry_at <= %(now)s)
             OR (%(force)s AND status IN ('failed', 'dead_letter'))
+            -- no claim that begins now ends so late: a clock was wrong, and `attempts` keeps its holder off
+            OR (%(force)s AND status = 'processing' AND next_retry_at > %(lease_ends_at)s)
         )
         ORDER BY id
         FOR UPDATE SKIP LOCKED
@@ -57,9 +59,28 @@ _RELEASE = """
     RETURNING event.id
     """
 
+# Undoes claims of a batch that the database failed: nobody could have processed them. The times of the claim, which is
+# the only one at that moment, tell it; where its work was committed after all, nothing matches.
+_UNCLAIM = """
+    WITH unclaimed AS (
+        SELECT id FROM webhook_events
+        WHERE id = ANY(%(ids)s) AND status = 'processing' AND attempts > 0
+            AND last_attempt_at = %(claimed_at)s AND next_retry_at = %(lease_ends_at)s
+        ORDER BY id
+        FOR UPDATE
+    )
+    UPDATE webhook_events AS event
+    SET status = CASE WHEN event.attempts = 1 THEN 'received' ELSE 'failed' END, attempts = event.attempts - 1,
+        next_retry_at = %(now)s
+    FROM unclaimed WHERE event.id = unclaimed.id
+    RETURNING event.id
+    """
+
 _PAYLOADS = """
     SELECT webhook_event_id, body FROM webhook_payloads
     WHERE webhook_event_id = ANY(%(ids)s) AND received_on = ANY(CAST(%(days)s AS date[]))
+    UNION ALL
+    SELECT webhook_event_id, body FROM retained_payloads WHERE webhook_event_id = ANY(%(ids)s)
     """
 
 
@@ -126,6 +147,15 @@ async def release_events(connection: AsyncConnection, events: Sequence[Unapplied
         },
     )
     return {row[0] for row in released}
+
+
+async def unclaim_events(
+    connection: AsyncConnection, ids: Sequence[UUID], *, claimed_at: datetime, lease_ends_at: datetime, now: datetime
+) -> set[UUID]:
+    """Takes back the claims that were made with these times and still hold; their events are due, with an attempt
+    less. Returns the ids."""
+    parameters = {"ids": arrays.uuids(ids), "claimed_at": claimed_at, "lease_ends_at": lease_ends_at, "now": now}
+    return {row[0] for row in await fetch(connection, _UNCLAIM, parameters)}
 
 
 async def sealed_payloads(connection: AsyncConnection, events: Sequence[ClaimedEvent]) -> dict[UUID, bytes]:

@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from services.processor.confirm import Confirmation
 from services.processor.directives import Directives
+from services.processor.lost_claims import LostClaims
 from services.processor.metrics import ProcessorMetrics
 from services.processor.process import Processor
 from tenrusl.backoff import RetryPolicy
@@ -45,6 +46,7 @@ def make_processor(engine: Engine, clock: FixedClock) -> MakeProcessor:
         return Processor(
             engine=engine,
             directives=Directives(engine, CIPHER),
+            lost_claims=LostClaims(engine, clock),
             confirmation=confirmation,
             policy=RetryPolicy(**policy),  # type: ignore[arg-type]  # keyword arguments of the tests
             lease=timedelta(seconds=60),

@@ -1,4 +1,4 @@
-"""The scheduler and admin processes: start, health, stop, and what they say when they cannot start."""
+"""The admin process, which depends on nothing: start, health, stop, and what they say when they cannot start."""
 
 import asyncio
 import json
@@ -47,10 +47,9 @@ async def line_with(process: Process, event: str) -> dict[str, Any]:
     raise AssertionError(f"ended without {event!r}")
 
 
-@pytest.mark.parametrize("name", ["scheduler", "admin"])
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
-async def test_it_serves_health_until_it_is_told_to_stop(name: str, stop: signal.Signals) -> None:
-    async with started(name) as process:
+async def test_it_serves_health_until_it_is_told_to_stop(stop: signal.Signals) -> None:
+    async with started("admin") as process:
         address = (await line_with(process, "listening"))["address"]
         channel = build_channel(f"dns:///{address}")
         for service in ("", "readiness"):
@@ -64,14 +63,14 @@ async def test_it_serves_health_until_it_is_told_to_stop(name: str, stop: signal
         assert await asyncio.wait_for(process.wait(), 30) == 0
 
 
-@pytest.mark.parametrize("setting", ["TENRUSL_SCHEDULER_LISTEN", "TENRUSL_SCHEDULER_METRICS"])
+@pytest.mark.parametrize("setting", ["TENRUSL_ADMIN_LISTEN", "TENRUSL_ADMIN_METRICS"])
 async def test_a_taken_port_ends_it_with_one_line(setting: str) -> None:
     taken = await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0)
     address = f"127.0.0.1:{taken.sockets[0].getsockname()[1]}"
-    async with taken, started("scheduler", **{setting: address}) as process:
+    async with taken, started("admin", **{setting: address}) as process:
         _, stderr = await asyncio.wait_for(process.communicate(), 30)
     assert process.returncode == 1
-    assert stderr.decode() == f"scheduler: cannot listen on {address} ({setting}): Address already in use\n"
+    assert stderr.decode() == f"admin: cannot listen on {address} ({setting}): Address already in use\n"
 
 
 async def test_wrong_settings_end_it_by_name_without_a_traceback() -> None:
