@@ -19,6 +19,16 @@ class BackoffMode(StrEnum):
     DECORRELATED = "decorrelated"
 
 
+# With these, and base and cap as they are by default, no event in 2,000 has had its last try within six hours (a test
+# draws them); half have not within 14 (full), 22 (equal) and 80 hours. Decorrelated delays wander down again.
+_DEFAULT_ATTEMPTS = {BackoffMode.FULL: 40, BackoffMode.EQUAL: 40, BackoffMode.DECORRELATED: 200}
+
+
+def default_attempts(mode: BackoffMode) -> int:
+    """Tries that outlast an outage of six hours."""
+    return _DEFAULT_ATTEMPTS[mode]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
     """How often and how late to try again.
@@ -31,7 +41,7 @@ class RetryPolicy:
     mode: BackoffMode = BackoffMode.FULL
     base: timedelta = timedelta(seconds=5)
     cap: timedelta = timedelta(hours=1)
-    max_attempts: int = 40
+    max_attempts: int = _DEFAULT_ATTEMPTS[BackoffMode.FULL]
 
     def __post_init__(self) -> None:
         if self.base <= timedelta(0):

@@ -1,13 +1,15 @@
 """When to try again."""
 
 import random
+import statistics
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tenrusl.backoff import BackoffMode, DeadLetter, RetryAfter, RetryPolicy, decide
+from tenrusl.backoff import BackoffMode, DeadLetter, RetryAfter, RetryPolicy, decide, default_attempts
 
 seconds = st.floats(0.001, 10_000).map(lambda value: timedelta(seconds=value))
 policies = st.builds(
@@ -47,13 +49,54 @@ def test_the_last_attempt_makes_a_dead_letter() -> None:
     assert [isinstance(item, DeadLetter) for item in decisions] == [False, False, True, True]
 
 
-def test_the_defaults_outlast_six_hours() -> None:
-    # Full jitter waits half of its ceiling on average.
-    policy = RetryPolicy()
+def delays(policy: RetryPolicy, rng: random.Random) -> list[float]:
+    """All delays of one event that always fails, in seconds."""
+    found: list[float] = []
+    while True:
+        previous = timedelta(seconds=found[-1]) if found else None
+        decision = decide(attempt=len(found) + 1, policy=policy, rng=rng, previous_delay=previous)
+        if isinstance(decision, DeadLetter):
+            return found
+        found.append(decision.delay.total_seconds())
+
+
+@pytest.mark.parametrize("mode", BackoffMode)
+def test_no_event_is_a_dead_letter_before_an_outage_of_six_hours_is_over(mode: BackoffMode) -> None:
     rng = random.Random(7)
-    delays = [decide(attempt=n, policy=policy, rng=rng) for n in range(1, policy.max_attempts)]
-    total = sum((item.delay for item in delays if isinstance(item, RetryAfter)), timedelta())
-    assert total > timedelta(hours=6)
+    policy = RetryPolicy(mode=mode, max_attempts=default_attempts(mode))
+    shortest = min(sum(delays(policy, rng)) for _ in range(2000))
+    assert shortest > 6 * 3600
+
+
+@pytest.mark.parametrize(
+    ("mode", "mean", "spread"),
+    [
+        # Of a uniform distribution from 0 to c: c/2 and c/√12; of one from c/2 to c: 3c/4 and c/√48.
+        (BackoffMode.FULL, 1 / 2, 12**-0.5),
+        (BackoffMode.EQUAL, 3 / 4, 48**-0.5),
+    ],
+)
+def test_the_curve_of_a_mode_with_a_ceiling(mode: BackoffMode, mean: float, spread: float) -> None:
+    policy, rng, number = RetryPolicy(mode=mode), random.Random(11), 4000
+    columns = list(zip(*(delays(policy, rng) for _ in range(number)), strict=True))
+    assert len(columns) == policy.max_attempts - 1
+    for attempt, column in enumerate(columns, start=1):
+        ceiling = min(3600.0, 5.0 * 2 ** (attempt - 1))
+        # Five standard errors, of the mean and (for a uniform distribution about 0.63 of it) of the deviation.
+        margin = 5 * spread * ceiling / number**0.5
+        assert statistics.fmean(column) == pytest.approx(mean * ceiling, abs=margin)
+        assert statistics.pstdev(column) == pytest.approx(spread * ceiling, abs=margin)
+
+
+def test_the_curve_of_decorrelated_jitter() -> None:
+    # Each delay is uniform between the base and three times the delay before: (5 + 3 * 5) / 2 at first.
+    policy, rng, number = RetryPolicy(mode=BackoffMode.DECORRELATED), random.Random(13), 4000
+    columns = list(zip(*(delays(policy, rng) for _ in range(number)), strict=True))
+    assert statistics.fmean(columns[0]) == pytest.approx(10.0, abs=5 * 10 / 12**0.5 / number**0.5)
+    for before, after in pairwise(columns[:6]):  # far from the cap
+        expected = statistics.fmean((5.0 + 3 * max(5.0, delay)) / 2 for delay in before)
+        assert statistics.fmean(after) == pytest.approx(expected, rel=0.08)
+    assert all(5.0 <= delay <= 3600.0 for column in columns for delay in column)
 
 
 @pytest.mark.parametrize(
