@@ -10,7 +10,10 @@ from typing import Annotated
 import typer
 
 from tenrusl.cli.events import events
+from tenrusl.cli.maintenance import maintenance
+from tenrusl.cli.payloads import payloads
 from tenrusl.cli.simulate import simulate
+from tenrusl.cli.webhooks import webhooks
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -44,3 +47,6 @@ def migrate() -> None:
 
 app.command()(simulate)
 app.add_typer(events, name="events")
+app.add_typer(webhooks, name="webhooks")
+app.add_typer(payloads, name="payloads")
+app.add_typer(maintenance, name="maintenance")

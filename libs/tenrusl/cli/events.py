@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
-import pwd
-import sys
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import typer
-from grpc import aio
 from rich.console import Console
 from rich.table import Table
 
 from tenrusl.api.common.v1 import common_pb2
 from tenrusl.api.processor.v1 import processor_pb2, processor_pb2_grpc
-from tenrusl.rpc.channel import build_channel
-from tenrusl.rpc.errors import violations_of
+from tenrusl.cli.rpc import call, login
 
 events = typer.Typer(no_args_is_help=True, help="Events that no signature covers, and that wait for confirmation.")
 _TIMEOUT_SECONDS = 30.0
-_Answer = TypeVar("_Answer")
 _Stub = processor_pb2_grpc.ProcessorServiceStub
 
 _Processor = Annotated[
@@ -54,7 +46,7 @@ def unconfirmed(
             if not token:
                 return found
 
-    waiting = _call(processor, ask)
+    waiting = call(processor, processor_pb2_grpc.ProcessorServiceStub, ask)
     if not waiting:
         print("no event waits for confirmation")
         return
@@ -69,38 +61,29 @@ def unconfirmed(
 @events.command()
 def confirm(ids: _Ids, by: _Who = "", processor: _Processor = _DEFAULT_TARGET) -> None:
     """Say that these events are true, and apply them. Exit status 1 when one was not waiting, or was not applied."""
-    request = processor_pb2.ConfirmEventsRequest(event_ids=ids, confirmed_by=by or _login())
+    request = processor_pb2.ConfirmEventsRequest(event_ids=ids, confirmed_by=by or login())
 
     async def ask(stub: _Stub) -> list[processor_pb2.EventResult]:
         return list((await stub.ConfirmEvents(request, timeout=_TIMEOUT_SECONDS)).results)
 
-    _report(_call(processor, ask), wanted=processor_pb2.EVENT_RESULT_STATUS_PROCESSED)
+    _report(
+        call(processor, processor_pb2_grpc.ProcessorServiceStub, ask),
+        wanted=processor_pb2.EVENT_RESULT_STATUS_PROCESSED,
+    )
 
 
 @events.command()
 def refute(ids: _Ids, by: _Who = "", processor: _Processor = _DEFAULT_TARGET) -> None:
     """Say that these events are not true, and set them aside. Exit status 1 when one was not waiting."""
-    request = processor_pb2.RefuteEventsRequest(event_ids=ids, refuted_by=by or _login())
+    request = processor_pb2.RefuteEventsRequest(event_ids=ids, refuted_by=by or login())
 
     async def ask(stub: _Stub) -> list[processor_pb2.EventResult]:
         return list((await stub.RefuteEvents(request, timeout=_TIMEOUT_SECONDS)).results)
 
-    _report(_call(processor, ask), wanted=processor_pb2.EVENT_RESULT_STATUS_DEAD_LETTER)
-
-
-def _call(target: str, ask: Callable[[_Stub], Awaitable[_Answer]]) -> _Answer:
-    """The answer; one line on stderr and exit status 1 when there is none."""
-
-    async def call() -> _Answer:
-        async with build_channel(target) as channel:
-            return await ask(_Stub(channel))
-
-    try:
-        return asyncio.run(call())
-    except aio.AioRpcError as exc:
-        wrong = "; ".join(f"{item.field}: {item.description}" for item in violations_of(exc))
-        print(wrong or f"{target}: {exc.code().name}: {exc.details()}", file=sys.stderr)
-        raise typer.Exit(1) from None
+    _report(
+        call(processor, processor_pb2_grpc.ProcessorServiceStub, ask),
+        wanted=processor_pb2.EVENT_RESULT_STATUS_DEAD_LETTER,
+    )
 
 
 def _report(results: list[processor_pb2.EventResult], *, wanted: processor_pb2.EventResultStatus) -> None:
@@ -120,8 +103,3 @@ def _cells(event: common_pb2.Event) -> tuple[str, ...]:
     return (
         event.id, event.provider, event.event_id, event.payment_ref, status, amount, f"{received:%Y-%m-%d %H:%M:%S}",
     )  # fmt: skip
-
-
-def _login() -> str:
-    """The name of the user who runs this."""
-    return pwd.getpwuid(os.geteuid()).pw_name

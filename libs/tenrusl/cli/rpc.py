@@ -1,0 +1,39 @@
+"""Calls of the command line to services: the answer, or one line on stderr and exit status 1."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pwd
+import sys
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import typer
+from grpc import aio
+
+from tenrusl.rpc.channel import build_channel
+from tenrusl.rpc.errors import violations_of
+
+_Stub = TypeVar("_Stub")
+_Answer = TypeVar("_Answer")
+
+
+def call(target: str, stub: Callable[[aio.Channel], _Stub], ask: Callable[[_Stub], Awaitable[_Answer]]) -> _Answer:
+    """What `ask` returns for a stub on a channel to `target`."""
+
+    async def connected() -> _Answer:
+        async with build_channel(target) as channel:
+            return await ask(stub(channel))
+
+    try:
+        return asyncio.run(connected())
+    except aio.AioRpcError as exc:
+        wrong = "; ".join(f"{item.field}: {item.description}" for item in violations_of(exc))
+        print(wrong or f"{target}: {exc.code().name}: {exc.details()}", file=sys.stderr)
+        raise typer.Exit(1) from None
+
+
+def login() -> str:
+    """The name of the user who runs this."""
+    return pwd.getpwuid(os.geteuid()).pw_name
