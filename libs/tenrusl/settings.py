@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from tenrusl.backoff import BackoffMode, RetryPolicy
+from tenrusl.backoff import MAX_ATTEMPTS, BackoffMode, RetryPolicy, default_attempts
+from tenrusl.retention import MAX_RETENTION_DAYS, RetentionPolicy, read_overrides
 from tenrusl.secret import Secret
 from tenrusl.setting_forms import (
     ADDRESS,
@@ -232,8 +233,11 @@ class Settings:
     retry_cap: timedelta = setting(
         "TENRUSL_RETRY_CAP_SECONDS", seconds(0.001, 86400), "ceiling of every delay", timedelta(hours=1)
     )
-    retry_max_attempts: int = setting(
-        "TENRUSL_RETRY_MAX_ATTEMPTS", integer(1, 1000), "tries of an event; then a dead letter", 30
+    retry_max_attempts: int | None = setting(
+        "TENRUSL_RETRY_MAX_ATTEMPTS",
+        integer(1, MAX_ATTEMPTS),
+        "tries before a dead letter; empty means 40, with decorrelated jitter 200: enough for six hours",
+        None,
     )
     processing_lease: timedelta = setting(
         "TENRUSL_PROCESSING_LEASE_SECONDS", seconds(1, 3600), "a claim ends by itself after this",
@@ -246,8 +250,29 @@ class Settings:
     processor_max_batches: int = setting(
         "TENRUSL_PROCESSOR_MAX_BATCHES", integer(1, 1000), "batches at once; beyond these, RESOURCE_EXHAUSTED", 16
     )
+    scheduler_ticker: bool = setting(
+        "TENRUSL_SCHEDULER_TICKER", BOOLEAN, "the scheduler runs by itself; false: CronJobs call it", True
+    )
+    scheduler_retry_interval: timedelta = setting(
+        "TENRUSL_SCHEDULER_RETRY_INTERVAL_SECONDS",
+        seconds(0.05, 3600),
+        "between the scheduler's own runs of retries",
+        timedelta(seconds=1),
+    )
+    scheduler_retention_interval: timedelta = setting(
+        "TENRUSL_SCHEDULER_RETENTION_INTERVAL_SECONDS",
+        seconds(1, 86400),
+        "between the scheduler's own runs of purge and of maintenance",
+        timedelta(hours=1),
+    )
     payload_partition_days: int = setting(
         "TENRUSL_PAYLOAD_PARTITION_DAYS", integer(2, 60), "daily payload partitions made ahead", 14
+    )
+    payload_retention_days: int = setting(
+        "TENRUSL_PAYLOAD_RETENTION_DAYS",
+        integer(1, MAX_RETENTION_DAYS),
+        "days after which payloads are forgotten; with `_<PROVIDER>` at the end of the name, those of one provider",
+        14,
     )
     max_concurrent_rpcs: int = setting(
         "TENRUSL_MAX_CONCURRENT_RPCS", integer(1, 10_000), "calls at once; beyond these, RESOURCE_EXHAUSTED", 64
@@ -261,6 +286,8 @@ class Settings:
     # From the variables named in `read_credentials`; the files among them, to be read again when they change.
     credentials: CredentialVersions = dataclasses.field(default_factory=dict)
     credential_files: tuple[Path, ...] = ()
+    # Days by provider, from the variables named in `tenrusl.retention.read_overrides`.
+    retention_overrides: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
     @property
     def database_url(self) -> str:
@@ -289,8 +316,12 @@ class Settings:
             mode=self.retry_mode,
             base=self.retry_base,
             cap=self.retry_cap,
-            max_attempts=self.retry_max_attempts,
+            max_attempts=self.retry_max_attempts or default_attempts(self.retry_mode),
         )
+
+    @property
+    def retention_policy(self) -> RetentionPolicy:
+        return RetentionPolicy(default_days=self.payload_retention_days, provider_days=self.retention_overrides)
 
     @property
     def json_logs(self) -> bool:
@@ -318,9 +349,15 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     if not values.get("admin_demo_key") and env.get("ADMIN_DEMO_KEY"):
         values["admin_demo_key"] = Secret(env["ADMIN_DEMO_KEY"])
     credentials, credential_problems = read_credentials(env)
-    problems += credential_problems
+    overrides, override_problems = read_overrides(env)
+    problems += credential_problems + override_problems
     if not problems:
-        settings = Settings(**values, credentials=credentials, credential_files=_credential_files(env))
+        settings = Settings(
+            **values,
+            credentials=credentials,
+            credential_files=_credential_files(env),
+            retention_overrides=overrides,
+        )
         problems = _cross_check(settings)
         if not problems:
             return settings

@@ -10,6 +10,7 @@ from sqlalchemy import event, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, InvalidatePoolError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
 
 from tenrusl.errors import Reason, UnavailableError
 
@@ -21,6 +22,9 @@ POOL_TIMEOUT_SECONDS = 5
 # Longer than any statement here takes; shorter than the deadline of the calls that wait for it.
 STATEMENT_TIMEOUT_MS = 8_000
 LOCK_TIMEOUT_MS = 4_000
+# Of statements over a whole day of payloads, for which nobody waits but the run itself.
+PATIENT_STATEMENT_TIMEOUT_MS = 600_000
+PATIENT_LOCK_TIMEOUT_MS = 30_000
 _SESSION = {
     "timezone": "UTC",
     "statement_timeout": STATEMENT_TIMEOUT_MS,
@@ -32,6 +36,10 @@ _SESSION = {
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
 }
+_PATIENT_SESSION = _SESSION | {
+    "statement_timeout": PATIENT_STATEMENT_TIMEOUT_MS,
+    "lock_timeout": PATIENT_LOCK_TIMEOUT_MS,
+}
 # The server is taken for gone when it leaves sent data unacknowledged this long.
 TCP_USER_TIMEOUT_MS = 10_000
 
@@ -40,16 +48,19 @@ class Engine:
     """The way to PostgreSQL: two pools, one whose connections commit each statement by themselves.
 
     Switching a connection to and fro would cost more than many a statement. Connects when first used.
+    patient: makes connections for statements that may take minutes; none is kept.
     """
 
-    def __init__(self, *, autocommitting: AsyncEngine, transactional: AsyncEngine) -> None:
+    def __init__(self, *, autocommitting: AsyncEngine, transactional: AsyncEngine, patient: AsyncEngine) -> None:
         self.autocommitting = autocommitting
         self.transactional = transactional
+        self.patient = patient
 
     async def dispose(self) -> None:
         """Closes all connections."""
         await self.autocommitting.dispose()
         await self.transactional.dispose()
+        await self.patient.dispose()
 
 
 def build_engine(database_url: str, *, service: str, pool_size: int) -> Engine:
@@ -63,20 +74,31 @@ def build_engine(database_url: str, *, service: str, pool_size: int) -> Engine:
         "max_overflow": 0,
         "pool_timeout": POOL_TIMEOUT_SECONDS,
         "hide_parameters": True,  # errors are logged
-        "connect_args": {
-            "application_name": f"tenrusl-{service}",
-            "connect_timeout": CONNECT_TIMEOUT_SECONDS,
-            "tcp_user_timeout": TCP_USER_TIMEOUT_MS,
-            "options": " ".join(f"-c {name}={value}" for name, value in _SESSION.items()),
-        },
+        "connect_args": _connect_args(service, _SESSION),
     }
     engine = Engine(
         autocommitting=create_async_engine(database_url, isolation_level="AUTOCOMMIT", **options),
         transactional=create_async_engine(database_url, **options),
+        patient=create_async_engine(
+            database_url,
+            isolation_level="AUTOCOMMIT",
+            poolclass=NullPool,
+            hide_parameters=True,
+            connect_args=_connect_args(service, _PATIENT_SESSION),
+        ),
     )
     for pool in (engine.autocommitting, engine.transactional):
         event.listen(pool.sync_engine, "checkout", _refuse_closed)
     return engine
+
+
+def _connect_args(service: str, session: Mapping[str, object]) -> dict[str, object]:
+    return {
+        "application_name": f"tenrusl-{service}",
+        "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+        "tcp_user_timeout": TCP_USER_TIMEOUT_MS,
+        "options": " ".join(f"-c {name}={value}" for name, value in session.items()),
+    }
 
 
 def _refuse_closed(connection: Any, _record: object, _proxy: object) -> None:
@@ -108,6 +130,24 @@ async def transaction(engine: Engine) -> AsyncIterator[AsyncConnection]:
     """A connection in a transaction, committed at the end. Raises UnavailableError."""
     async with database_errors(engine.transactional), engine.transactional.begin() as connection:
         yield connection
+
+
+@asynccontextmanager
+async def patient(engine: Engine) -> AsyncIterator[AsyncConnection]:
+    """A new connection with long timeouts on which each statement is its own transaction. Raises UnavailableError.
+
+    What the session holds, advisory locks too, ends with it. For several statements in one transaction: `block`.
+    """
+    async with database_errors(engine.patient), engine.patient.connect() as connection:
+        yield connection
+
+
+@asynccontextmanager
+async def block(connection: AsyncConnection) -> AsyncIterator[None]:
+    """A transaction on a connection of `patient`. After an exception the connection is of no more use."""
+    await fetch(connection, "BEGIN", {})
+    yield
+    await fetch(connection, "COMMIT", {})
 
 
 async def fetch(connection: AsyncConnection, statement: str, parameters: Mapping[str, object]) -> list[tuple[Any, ...]]:

@@ -30,12 +30,12 @@ def add_partitions_sync(connection: Connection, first_day: date, days: int) -> i
         raise UnavailableError(Reason.DATABASE_UNAVAILABLE, "the database is not migrated")
     wanted = [first_day + timedelta(days=offset) for offset in range(days)]
     existing = _partition_names(connection)
-    if all(_name(day) in existing for day in wanted):
+    if all(partition_name(day) in existing for day in wanted):
         return 0
     connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
-    missing = [day for day in wanted if _name(day) not in _partition_names(connection)]
+    missing = [day for day in wanted if partition_name(day) not in _partition_names(connection)]
     for day in missing:
-        name, end = _name(day), day + timedelta(days=1)
+        name, end = partition_name(day), day + timedelta(days=1)
         connection.execute(text(f"CREATE TABLE {name} (LIKE webhook_payloads INCLUDING ALL)"))
         connection.execute(
             text(f"ALTER TABLE webhook_payloads ATTACH PARTITION {name} FOR VALUES FROM ('{day}') TO ('{end}')")
@@ -43,12 +43,13 @@ def add_partitions_sync(connection: Connection, first_day: date, days: int) -> i
     return len(missing)
 
 
+def partition_name(day: date) -> str:
+    """The name of the table that holds a day's payloads."""
+    return f"webhook_payloads_{day:%Y%m%d}"
+
+
 def _partition_names(connection: Connection) -> set[str]:
     rows = connection.execute(
         text("SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'webhook_payloads'::regclass")
     )
     return set(rows.scalars())
-
-
-def _name(day: date) -> str:
-    return f"webhook_payloads_{day:%Y%m%d}"

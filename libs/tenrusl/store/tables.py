@@ -90,7 +90,7 @@ retained_payloads = Table(
     Column("provider", Text, nullable=False),
     Column("received_on", Date, nullable=False),
     Column("body", LargeBinary, nullable=False),
-    Index("retained_payloads_age_idx", "provider", "received_on"),
+    Index("retained_payloads_age_idx", "received_on", "provider", "webhook_event_id"),
 )
 
 retention_holds = Table(
@@ -151,6 +151,11 @@ payments = Table(
     Index(
         "payments_idempotency_key_idx",
         "idempotency_key_sha256",
+        postgresql_where=text("idempotency_key_sha256 IS NOT NULL"),
+    ),
+    Index(
+        "payments_idempotency_key_age_idx",
+        "created_at",
         postgresql_where=text("idempotency_key_sha256 IS NOT NULL"),
     ),
 )

@@ -24,7 +24,7 @@ _STATEMENTS = (
     )
     """,
     "ALTER TABLE retained_payloads ALTER COLUMN body SET STORAGE EXTERNAL",
-    "CREATE INDEX retained_payloads_age_idx ON retained_payloads (provider, received_on)",
+    "CREATE INDEX retained_payloads_age_idx ON retained_payloads (received_on, provider, webhook_event_id)",
     """
     CREATE TABLE retention_holds (
         webhook_event_id uuid PRIMARY KEY,
@@ -42,6 +42,11 @@ _STATEMENTS = (
         purged_at   timestamptz NOT NULL,
         PRIMARY KEY (received_on, provider)
     )
+    """,
+    # Finds keys whose time is over. Holds those of one such time only, and no payment that an event brought.
+    """
+    CREATE INDEX payments_idempotency_key_age_idx ON payments (created_at)
+        WHERE idempotency_key_sha256 IS NOT NULL
     """,
 )
 

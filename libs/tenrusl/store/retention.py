@@ -1,0 +1,178 @@
+"""Forgetting payloads by whole days: a partition is detached without making ingest wait, and dropped.
+
+In order, so that a run may end anywhere and the next one goes on:
+
+1. `carry_over`: payloads that must stay are copied to retained_payloads. What is unfinished is found from the partial
+   indexes, at the cost of the backlog and not of the day.
+2. `detach_day`: DETACH CONCURRENTLY. Afterwards nobody adds to the table.
+3. `carry_over_providers`: the same for all payloads of providers that keep theirs for longer.
+4. `drop_day`: once more what is unfinished or held by now, the mark in purged_days, and DROP, in one transaction.
+
+All on one connection of `engine.patient`, under `take_purge_lock`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from tenrusl.store.engine import block, fetch
+from tenrusl.store.partitions import partition_name
+
+# In purged_days: of all providers.
+ALL_PROVIDERS = "*"
+BATCH_PAYLOADS = 1000
+NIL = UUID(int=0)  # before every id
+
+# Numbers of this project's own, chosen at random. One purge at a time, also when Redis forgets the lock of the run; and
+# no hold is placed while payloads are being removed, or it would be seen too late.
+_PURGE_LOCK = 4_860_217_933
+_HOLDS_LOCK = 6_093_518_242
+
+# Events whose payload must stay, as the partial indexes webhook_events_due_idx and webhook_events_unconfirmed_idx
+# have them. A dead letter is finished: it can be tried again without its payload.
+UNFINISHED = """
+    SELECT id, provider FROM webhook_events WHERE status IN ('received', 'failed', 'processing')
+    UNION ALL
+    SELECT id, provider FROM webhook_events WHERE status = 'unconfirmed'
+    """
+HELD = """
+    SELECT event.id, event.provider FROM retention_holds AS hold
+    JOIN webhook_events AS event ON event.id = hold.webhook_event_id
+    """
+# The same of one row `event`.
+IS_UNFINISHED = "event.status IN ('received', 'failed', 'processing', 'unconfirmed')"
+IS_HELD = "EXISTS (SELECT FROM retention_holds AS hold WHERE hold.webhook_event_id = event.id)"
+
+_DAYS = """
+    SELECT to_date(right(class.relname, 8), 'YYYYMMDD'), inherits.inhrelid IS NULL, inherits.inhdetachpending
+    FROM pg_class AS class
+    LEFT JOIN pg_inherits AS inherits
+        ON inherits.inhrelid = class.oid AND inherits.inhparent = 'webhook_payloads'::regclass
+    WHERE class.relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = 'webhook_payloads'::regclass)
+        AND class.relkind = 'r' AND class.relname ~ '^webhook_payloads_[0-9]{8}$'
+    ORDER BY inherits.inhdetachpending DESC NULLS LAST, class.relname
+    """
+_CARRY_OVER = f"""
+    INSERT INTO retained_payloads (webhook_event_id, provider, received_on, body)
+    SELECT payload.webhook_event_id, event.provider, payload.received_on, payload.body
+    FROM ({UNFINISHED} UNION {HELD}) AS event
+    JOIN {{table}} AS payload ON payload.webhook_event_id = event.id
+    ON CONFLICT (webhook_event_id) DO NOTHING
+    """  # noqa: S608 - made of constants
+_CARRY_OVER_PROVIDERS = """
+    WITH span AS (
+        SELECT webhook_event_id FROM {table} WHERE webhook_event_id > %(after)s
+        ORDER BY webhook_event_id LIMIT %(limit)s
+    ), carried AS (
+        INSERT INTO retained_payloads (webhook_event_id, provider, received_on, body)
+        SELECT payload.webhook_event_id, event.provider, payload.received_on, payload.body
+        FROM span
+        JOIN webhook_events AS event ON event.id = span.webhook_event_id
+        JOIN {table} AS payload ON payload.webhook_event_id = span.webhook_event_id
+        WHERE event.provider = ANY(%(providers)s)
+        ON CONFLICT (webhook_event_id) DO NOTHING
+    )
+    SELECT webhook_event_id FROM span ORDER BY webhook_event_id DESC LIMIT 1
+    """
+_KEPT = """
+    SELECT count(*) FROM retained_payloads AS retained
+    JOIN {table} AS payload ON payload.webhook_event_id = retained.webhook_event_id
+    WHERE retained.received_on = %(day)s
+    """
+_MARK = """
+    INSERT INTO purged_days (received_on, provider, purged_at)
+    SELECT %(day)s, provider, %(now)s FROM unnest(CAST(%(providers)s AS text[])) AS provider
+    ON CONFLICT (received_on, provider) DO NOTHING
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class PayloadDay:
+    """A day that has a table. detached: it is not a partition any more. detaching: a run died while detaching it."""
+
+    day: date
+    detached: bool
+    detaching: bool
+
+    @property
+    def table(self) -> str:
+        """The table's name."""
+        return partition_name(self.day)
+
+
+async def take_purge_lock(connection: AsyncConnection) -> bool:
+    """Whether no other purge goes on. The lock ends with the connection."""
+    found = await fetch(connection, "SELECT pg_try_advisory_lock(%(key)s)", {"key": _PURGE_LOCK})
+    return bool(found[0][0])
+
+
+async def lock_holds(connection: AsyncConnection) -> None:
+    """Until the transaction ends, nobody else places a hold or removes payloads."""
+    await fetch(connection, "SELECT pg_advisory_xact_lock(%(key)s)", {"key": _HOLDS_LOCK})
+
+
+async def database_now(connection: AsyncConnection) -> datetime:
+    """The time of the database's clock."""
+    found: list[tuple[datetime]] = await fetch(connection, "SELECT clock_timestamp()", {})
+    return found[0][0]
+
+
+async def payload_days(connection: AsyncConnection) -> list[PayloadDay]:
+    """All days that have a table: first the one that is half detached, which stands in the way of all others, then
+    partitions, oldest first, then those that are detached."""
+    return [
+        PayloadDay(day, detached=detached, detaching=bool(detaching))
+        for day, detached, detaching in await fetch(connection, _DAYS, {})
+    ]
+
+
+async def purged_providers(connection: AsyncConnection, day: date) -> set[str]:
+    """The providers of which a day's payloads have been removed, perhaps ALL_PROVIDERS among them."""
+    statement = "SELECT provider FROM purged_days WHERE received_on = %(day)s"
+    return {row[0] for row in await fetch(connection, statement, {"day": day})}
+
+
+async def mark_purged(connection: AsyncConnection, day: date, providers: Sequence[str], now: datetime) -> None:
+    """Notes that a day's payloads of these providers have been removed, but for what is in retained_payloads."""
+    await fetch(connection, _MARK, {"day": day, "providers": list(providers), "now": now})
+
+
+async def carry_over(connection: AsyncConnection, day: PayloadDay) -> None:
+    """Copies the payloads of unfinished and of held events."""
+    await fetch(connection, _CARRY_OVER.format(table=day.table), {})
+
+
+async def carry_over_providers(
+    connection: AsyncConnection, day: PayloadDay, providers: Sequence[str], after: UUID
+) -> UUID | None:
+    """Copies those of some providers from one batch in the order of the ids.
+
+    Returns the id to go on after, None at the end of the table.
+    """
+    parameters = {"providers": list(providers), "after": after, "limit": BATCH_PAYLOADS}
+    found = await fetch(connection, _CARRY_OVER_PROVIDERS.format(table=day.table), parameters)
+    return found[0][0] if found else None
+
+
+async def detach_day(connection: AsyncConnection, day: PayloadDay) -> None:
+    """Makes the partition a table of its own. Waits for transactions that began before, and nobody waits for it.
+
+    Raises ContentionError after 30 s of waiting: then the day is half detached, and the next try finishes it.
+    """
+    how = "FINALIZE" if day.detaching else "CONCURRENTLY"
+    await fetch(connection, f"ALTER TABLE webhook_payloads DETACH PARTITION {day.table} {how}", {})
+
+
+async def drop_day(connection: AsyncConnection, day: PayloadDay, now: datetime) -> int:
+    """Drops a detached table, but for what is unfinished or held; returns how many payloads are gone."""
+    total = (await fetch(connection, f"SELECT count(*) FROM {day.table}", {}))[0][0]  # noqa: S608 - see `table`
+    async with block(connection):
+        await lock_holds(connection)
+        await carry_over(connection, day)
+        kept = (await fetch(connection, _KEPT.format(table=day.table), {"day": day.day}))[0][0]
+        await mark_purged(connection, day.day, [ALL_PROVIDERS], now)
+        await fetch(connection, f"DROP TABLE {day.table}", {})
+    return int(total - kept)
