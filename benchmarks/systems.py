@@ -65,12 +65,13 @@ class System(Protocol):
 
 
 class TenRusl:
-    """This product with all five services, PostgreSQL with fsync and Valkey. `stack` has both servers."""
+    """This product with all five services, PostgreSQL with fsync and Valkey. `stack` has both servers. settings: more
+    environment."""
 
-    def __init__(self, *, folder: Path, ports: PortReservations) -> None:
+    def __init__(self, *, folder: Path, ports: PortReservations, **settings: str) -> None:
         # Nothing from outside but where programs are: settings of the person at the terminal would be measured too.
         environ = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-        self.stack = Stack(folder=folder, environ={**environ, **free_addresses(ports)})
+        self.stack = Stack(folder=folder, environ={**environ, **free_addresses(ports), **settings})
 
     def start(self) -> Receiver:
         self.stack.start()

@@ -2,12 +2,17 @@
 
 import asyncio
 import sys
+from collections.abc import AsyncIterator
 
 from prometheus_client import CollectorRegistry
 
 from services.scheduler.backlog import Backlog
+from services.scheduler.holds import Holds
+from services.scheduler.maintain import Maintenance
 from services.scheduler.metrics import SchedulerMetrics
 from services.scheduler.processor_client import process_events_by
+from services.scheduler.purge import Purge, PurgeOrder
+from services.scheduler.retention_check import check_retention
 from services.scheduler.retry import MAX_LIMIT, Retry, RetryOrder
 from services.scheduler.scaler import ScalerServicer
 from services.scheduler.servicer import SchedulerServicer
@@ -29,6 +34,7 @@ from tenrusl.store.engine import build_engine, is_ready
 async def serve(settings: Settings, registry: CollectorRegistry) -> None:
     """Builds the object graph and serves until told to stop."""
     providers = load_providers(settings)
+    check_retention(settings, providers)
     engine = build_engine(settings.database_url, service="scheduler", pool_size=settings.db_pool_size)
     redis = build_redis(settings.redis_dsn)
     channel = build_channel(settings.processor_target)
@@ -42,6 +48,23 @@ async def serve(settings: Settings, registry: CollectorRegistry) -> None:
         clock=clock,
         metrics=metrics,
     )
+    purge = Purge(
+        engine=engine,
+        locks=locks,
+        policy=settings.retention_policy,
+        providers=providers,
+        clock=clock,
+        metrics=metrics,
+    )
+    maintenance = Maintenance(
+        engine=engine,
+        locks=locks,
+        partition_days=settings.payload_partition_days,
+        idempotency_ttl=settings.idempotency_ttl,
+        reach=2 * max(settings.retry_cap, settings.processing_lease, settings.handoff_delay),
+        clock=clock,
+        metrics=metrics,
+    )
     server = RpcServer(
         name="scheduler",
         listen=settings.scheduler_listen,
@@ -51,7 +74,13 @@ async def serve(settings: Settings, registry: CollectorRegistry) -> None:
     )
     server.add(
         scheduler_pb2_grpc.add_SchedulerServiceServicer_to_server,
-        SchedulerServicer(retry=retry, providers=providers),
+        SchedulerServicer(
+            retry=retry,
+            purge=purge,
+            maintenance=maintenance,
+            holds=Holds(engine=engine, clock=clock),
+            providers=providers,
+        ),
         scheduler_pb2.DESCRIPTOR.services_by_name["SchedulerService"].full_name,
     )
     server.add(
@@ -60,12 +89,12 @@ async def serve(settings: Settings, registry: CollectorRegistry) -> None:
         externalscaler_pb2.DESCRIPTOR.services_by_name["ExternalScaler"].full_name,
     )
     tickers = [
-        Ticker(
-            name="retry",
-            interval=settings.scheduler_retry_interval,
-            run_once=lambda: _retry_all(retry),
-            database_answers=lambda: is_ready(engine),
-        ),
+        Ticker(name=name, interval=interval, run_once=run_once, database_answers=lambda: is_ready(engine))
+        for name, interval, run_once in (
+            ("retry", settings.scheduler_retry_interval, lambda: _retry_all(retry)),
+            ("purge", settings.scheduler_retention_interval, lambda: _to_the_end(purge.run(PurgeOrder()))),
+            ("maintenance", settings.scheduler_retention_interval, lambda: _to_the_end(maintenance.run())),
+        )
     ]
     try:
         # A background task that fails ends the process, and its supervisor starts a new one.
@@ -86,6 +115,13 @@ async def _retry_all(retry: Retry) -> bool:
     async for progress in retry.run(RetryOrder(limit=MAX_LIMIT)):
         found = progress.found
     return found >= MAX_LIMIT
+
+
+async def _to_the_end(progress: AsyncIterator[object]) -> bool:
+    """Never more to do at once."""
+    async for _ in progress:
+        pass
+    return False
 
 
 if __name__ == "__main__":

@@ -2,11 +2,16 @@
 
 from collections.abc import AsyncIterator, Collection
 from dataclasses import asdict
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from google.protobuf.duration_pb2 import Duration
 from grpc import aio
 
+from services.scheduler.holds import Holds
+from services.scheduler.maintain import Maintenance, MaintenanceProgress
+from services.scheduler.purge import Purge, PurgeOrder
 from services.scheduler.retry import DEFAULT_LIMIT, MAX_LIMIT, Retry, RetryOrder
 from tenrusl.api.scheduler.v1 import scheduler_pb2, scheduler_pb2_grpc
 from tenrusl.backoff import MAX_ATTEMPTS
@@ -19,8 +24,13 @@ _Context = aio.ServicerContext[Any, Any]
 class SchedulerServicer(scheduler_pb2_grpc.SchedulerServiceServicer):
     """Answers for runs, and for the holds of payloads. providers: the names that are known."""
 
-    def __init__(self, *, retry: Retry, providers: Collection[str]) -> None:
+    def __init__(
+        self, *, retry: Retry, purge: Purge, maintenance: Maintenance, holds: Holds, providers: Collection[str]
+    ) -> None:
         self._retry = retry
+        self._purge = purge
+        self._maintenance = maintenance
+        self._holds = holds
         self._providers = frozenset(providers)
 
     async def RetryDueEvents(  # noqa: N802 - the name of the RPC
@@ -28,6 +38,40 @@ class SchedulerServicer(scheduler_pb2_grpc.SchedulerServiceServicer):
     ) -> AsyncIterator[scheduler_pb2.RetryDueEventsResponse]:
         async for progress in self._retry.run(self._retry_order(request)):
             yield scheduler_pb2.RetryDueEventsResponse(**asdict(progress))
+
+    async def PurgePayloads(  # noqa: N802 - the name of the RPC
+        self, request: scheduler_pb2.PurgePayloadsRequest, context: _Context
+    ) -> AsyncIterator[scheduler_pb2.PurgePayloadsResponse]:
+        order = PurgeOrder(
+            older_than=_age(request.older_than) if request.HasField("older_than") else None,
+            provider=request.provider,
+            dry_run=request.dry_run,
+        )
+        async for progress in self._purge.run(order):
+            yield scheduler_pb2.PurgePayloadsResponse(**asdict(progress))
+
+    async def RunMaintenance(  # noqa: N802 - the name of the RPC
+        self, request: scheduler_pb2.RunMaintenanceRequest, context: _Context
+    ) -> AsyncIterator[scheduler_pb2.RunMaintenanceResponse]:
+        async for progress in self._maintenance.run():
+            if progress.done:
+                yield _maintenance_message(progress)
+
+    async def HoldPayload(  # noqa: N802 - the name of the RPC
+        self, request: scheduler_pb2.HoldPayloadRequest, context: _Context
+    ) -> scheduler_pb2.HoldPayloadResponse:
+        hold = await self._holds.hold(_id(request.event_id), reason=request.reason, held_by=request.held_by)
+        answer = scheduler_pb2.HoldPayloadResponse(reason=hold.reason)
+        answer.hold_time.FromDatetime(hold.held_at)
+        return answer
+
+    async def ReleasePayload(  # noqa: N802 - the name of the RPC
+        self, request: scheduler_pb2.ReleasePayloadRequest, context: _Context
+    ) -> scheduler_pb2.ReleasePayloadResponse:
+        was_held = await self._holds.release(
+            _id(request.event_id), reason=request.reason, released_by=request.released_by
+        )
+        return scheduler_pb2.ReleasePayloadResponse(was_held=was_held)
 
     def _retry_order(self, request: scheduler_pb2.RetryDueEventsRequest) -> RetryOrder:
         wrong = self._provider_violations(request.provider)
@@ -54,6 +98,32 @@ class SchedulerServicer(scheduler_pb2_grpc.SchedulerServiceServicer):
         if not provider or provider in self._providers:
             return []
         return [FieldViolation("provider", f"must be one of {', '.join(sorted(self._providers))}")]
+
+
+def _id(text: str) -> UUID:
+    wrong: list[FieldViolation] = []
+    found = _uuid(text, wrong)
+    if found is None:
+        raise InvalidFieldError(*wrong)
+    return found
+
+
+def _age(duration: Duration) -> timedelta:
+    """Of one that no timedelta holds, one that is out of range all the same."""
+    try:
+        return duration.ToTimedelta()
+    except (OverflowError, ValueError):
+        return timedelta.max
+
+
+def _maintenance_message(progress: MaintenanceProgress) -> scheduler_pb2.RunMaintenanceResponse:
+    answer = scheduler_pb2.RunMaintenanceResponse(**{**asdict(progress), "stranded_events": ()})
+    for event in progress.stranded_events:
+        item = answer.stranded_events.add(
+            event_id=str(event.id), provider=event.provider, status=f"EVENT_STATUS_{event.status.upper()}"
+        )
+        item.next_retry_time.FromDatetime(event.next_retry_at)
+    return answer
 
 
 def _uuid(text: str, wrong: list[FieldViolation]) -> UUID | None:
