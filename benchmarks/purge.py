@@ -6,8 +6,8 @@ Alone: `.venv/bin/python -m benchmarks.purge`.
 from __future__ import annotations
 
 import asyncio
+import os
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator
@@ -26,7 +26,7 @@ from tenrusl.coordination.client import build_redis
 from tenrusl.coordination.runs import RunLocks
 from tenrusl.ids import uuid7
 from tenrusl.local.ports import PortReservations
-from tenrusl.local.postgres import EmbeddedPostgres
+from tenrusl.local.postgres import SUPERUSER, EmbeddedPostgres
 from tenrusl.local.valkey import EmbeddedValkey
 from tenrusl.retention import RetentionPolicy
 from tenrusl.store.engine import Engine, build_engine
@@ -68,18 +68,17 @@ _PAYLOADS = """
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PurgeFigures:
-    """Of each round: seconds of the purge, and the 99th percentile of the time to store a batch, in ms, before and
-    meanwhile."""
+    """seconds: of the purge, in each round. usual, purging: of all rounds, the seconds to store a batch before the
+    purge and meanwhile. A purge is so short that one round has too few of them."""
 
     seconds: list[float]
-    usual_p99_ms: list[float]
-    purging_p99_ms: list[float]
+    usual: list[float]
+    purging: list[float]
 
     @property
-    def ratio(self) -> float:
-        """The median over the rounds of how much longer storing took."""
-        pairs = zip(self.purging_p99_ms, self.usual_p99_ms, strict=True)
-        return statistics.median(purging / usual for purging, usual in pairs)
+    def p99_ms(self) -> tuple[float, float]:
+        """The 99th percentile before and meanwhile, in ms."""
+        return _p99_ms(self.usual), _p99_ms(self.purging)
 
 
 def measure_purge(folder: Path, ports: PortReservations, *, rounds: int = _ROUNDS) -> PurgeFigures:
@@ -92,7 +91,7 @@ def measure_purge(folder: Path, ports: PortReservations, *, rounds: int = _ROUND
         postgres.create_database(_DATABASE)
         url = postgres.url(_DATABASE)
         upgrade(url)
-        return asyncio.run(_measure(url, valkey.url, rounds))
+        return asyncio.run(_measure(url, postgres.url(_DATABASE, user=SUPERUSER), valkey.url, rounds))
     finally:
         valkey.stop()
         postgres.stop()
@@ -100,20 +99,18 @@ def measure_purge(folder: Path, ports: PortReservations, *, rounds: int = _ROUND
 
 def purge_report(figures: PurgeFigures) -> str:
     """The figures and whether the bounds hold, as text."""
-    seconds, usual, purging = (
-        statistics.median(values) for values in (figures.seconds, figures.usual_p99_ms, figures.purging_p99_ms)
-    )
+    seconds, (usual, purging) = statistics.median(figures.seconds), figures.p99_ms
     speed = "reached" if seconds < MAX_SECONDS else "MISSED"
-    cost = "reached" if figures.ratio <= MAX_RATIO else "MISSED"
+    cost = "reached" if purging <= MAX_RATIO * usual else "MISSED"
     return (
         f"a day of {PAYLOADS:,} payloads purged: {seconds:.2f} s, at most {max(figures.seconds):.2f}"
         f" (under {MAX_SECONDS:.0f} s: {speed})\n"
         f"p99 of storing {_BATCH} webhooks, usually / meanwhile: {usual:.1f} / {purging:.1f} ms,"
-        f" {figures.ratio:.1f} times (at most {MAX_RATIO:.0f}: {cost})"
+        f" {purging / usual:.1f} times (at most {MAX_RATIO:.0f}: {cost})"
     )
 
 
-async def _measure(url: str, redis_url: str, rounds: int) -> PurgeFigures:
+async def _measure(url: str, superuser_url: str, redis_url: str, rounds: int) -> PurgeFigures:
     engine = build_engine(url, service="bench", pool_size=8)
     redis = build_redis(redis_url)
     clock = SystemClock()
@@ -125,11 +122,11 @@ async def _measure(url: str, redis_url: str, rounds: int) -> PurgeFigures:
         clock=clock,
         metrics=SchedulerMetrics(CollectorRegistry()),
     )
-    figures = PurgeFigures(seconds=[], usual_p99_ms=[], purging_p99_ms=[])
+    figures = PurgeFigures(seconds=[], usual=[], purging=[])
     store = EventStore(engine, partition_days=2)
     await store.prepare_partitions(clock.now())
     for number in range(rounds):
-        await _fill(engine, url, clock.now().date() - timedelta(days=30 + number))
+        await _fill(engine, superuser_url, clock.now().date() - timedelta(days=30 + number))
         async with _storing(store, clock) as usual:
             await asyncio.sleep(_USUAL_SECONDS)
         began = time.perf_counter()
@@ -137,15 +134,15 @@ async def _measure(url: str, redis_url: str, rounds: int) -> PurgeFigures:
             *_, progress = [progress async for progress in purge.run(PurgeOrder())]
             figures.seconds.append(time.perf_counter() - began)
         assert (progress.days_dropped, progress.purged) == (1, PAYLOADS - UNFINISHED), progress
-        figures.usual_p99_ms.append(_p99_ms(usual))
-        figures.purging_p99_ms.append(_p99_ms(meanwhile))
+        figures.usual.extend(usual)
+        figures.purging.extend(meanwhile)
     await redis.aclose()
     await engine.dispose()
     return figures
 
 
 async def _fill(engine: Engine, url: str, day: date) -> None:
-    """A day as it is after weeks: vacuumed, some of its events unfinished."""
+    """A day as it is after weeks: vacuumed and on disk, some of its events unfinished. url: of a superuser."""
     await add_partitions(engine, day, 1)
     noon = datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
     parameters = {
@@ -160,6 +157,8 @@ async def _fill(engine: Engine, url: str, day: date) -> None:
         await connection.execute(_EVENTS, parameters)
         await connection.execute(_PAYLOADS, parameters)
         await connection.execute("VACUUM ANALYZE webhook_events, webhook_payloads")
+        await connection.execute("CHECKPOINT")
+    await asyncio.to_thread(os.sync)
 
 
 @asynccontextmanager
@@ -221,7 +220,7 @@ def _event(now: datetime) -> NewEvent:
 
 
 def _p99_ms(seconds: list[float]) -> float:
-    return statistics.quantiles(seconds, n=100)[98] * 1000
+    return statistics.quantiles(seconds, n=100, method="inclusive")[98] * 1000
 
 
 if __name__ == "__main__":
@@ -232,5 +231,3 @@ if __name__ == "__main__":
         finally:
             reserved.release()
     print(purge_report(measured))
-    for values in zip(measured.seconds, measured.usual_p99_ms, measured.purging_p99_ms, strict=True):
-        print("  {:.2f} s, p99 {:.1f} / {:.1f} ms".format(*values), file=sys.stderr)

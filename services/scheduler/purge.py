@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from uuid import UUID
 
 import structlog
 
@@ -176,7 +177,7 @@ async def _forget(connection: Connection, scope: _Scope, run: Run, progress: Pur
         if scope.goes_whole(day):
             await _drop(connection, day, scope, run, progress)
             yield
-        elif providers := scope.forgetters(day):
+        elif providers := await _to_sweep(connection, scope, day):
             async for _ in _sweep(connection, day, providers, scope, run, progress):
                 yield
     for received_on, provider in await retained_groups(connection):
@@ -214,17 +215,15 @@ async def _drop(connection: Connection, day: PayloadDay, scope: _Scope, run: Run
 async def _sweep(
     connection: Connection, day: PayloadDay, providers: list[str], scope: _Scope, run: Run, progress: PurgeProgress
 ) -> AsyncIterator[None]:
-    providers = sorted(set(providers) - await purged_providers(connection, day.day))
-    after = NIL if providers else None
+    after: UUID | None = NIL
     while after is not None:
         _check(run)
         swept = await sweep_day(connection, day, providers, after)
         progress.add(swept)
         yield
         after = swept.last
-    if providers:
-        _check(run)
-        await mark_purged(connection, day.day, providers, scope.now)
+    _check(run)
+    await mark_purged(connection, day.day, providers, scope.now)
 
 
 async def _preview(connection: Connection, scope: _Scope, run: Run, progress: PurgeProgress) -> AsyncIterator[None]:
@@ -234,8 +233,7 @@ async def _preview(connection: Connection, scope: _Scope, run: Run, progress: Pu
             progress.days_dropped += 1
             progress.add(await preview_drop(connection, day, scope.policy.keepers(day.day, scope.now)))
             yield
-        elif providers := scope.forgetters(day):
-            providers = sorted(set(providers) - await purged_providers(connection, day.day))
+        elif providers := await _to_sweep(connection, scope, day):
             progress.add(await preview_day_sweep(connection, day, providers))
             yield
     for received_on, provider in await retained_groups(connection):
@@ -243,6 +241,12 @@ async def _preview(connection: Connection, scope: _Scope, run: Run, progress: Pu
             _check(run)
             progress.add(await preview_retained_sweep(connection, received_on, provider))
             yield
+
+
+async def _to_sweep(connection: Connection, scope: _Scope, day: PayloadDay) -> list[str]:
+    """The providers whose payloads of a day are past their retention and have not been removed."""
+    forgetters = scope.forgetters(day)
+    return sorted(set(forgetters) - await purged_providers(connection, day.day)) if forgetters else []
 
 
 def _check(run: Run) -> None:

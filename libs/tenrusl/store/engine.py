@@ -39,6 +39,7 @@ _SESSION = {
 _PATIENT_SESSION = _SESSION | {
     "statement_timeout": PATIENT_STATEMENT_TIMEOUT_MS,
     "lock_timeout": PATIENT_LOCK_TIMEOUT_MS,
+    "max_parallel_workers_per_gather": 0,  # the other cores are for those who wait
 }
 # The server is taken for gone when it leaves sent data unacknowledged this long.
 TCP_USER_TIMEOUT_MS = 10_000

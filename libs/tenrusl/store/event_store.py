@@ -63,8 +63,8 @@ class EventStore:
         except (OverflowError, UnicodeEncodeError) as exc:
             raise StoreRefusedError(_DATA_EXCEPTION) from exc
         # The day has no partition yet: nobody ran for days, or a clock jumped. Make it, and try once more.
-        await self.prepare_partitions(received_at)
         try:
+            await self.prepare_partitions(received_at)
             return await self._store(batch, received_at, next_retry_at)
         except DBAPIError as exc:
             raise StoreRefusedError(sqlstate(exc)) from exc

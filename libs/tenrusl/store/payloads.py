@@ -14,13 +14,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from tenrusl.errors import ConflictError, NotFoundError, Reason
 from tenrusl.store.engine import fetch, sqlstate
 from tenrusl.store.partitions import partition_name
+from tenrusl.store.retention import ALL_PROVIDERS
 
 _UNDEFINED_TABLE = "42P01"
 
 _FACTS = """
     SELECT CAST(event.received_at AS date), retained.body, COALESCE(event.payload_purged_at, (
         SELECT min(purged_at) FROM purged_days
-        WHERE received_on = CAST(event.received_at AS date) AND provider IN (event.provider, '*')
+        WHERE received_on = CAST(event.received_at AS date) AND provider IN (event.provider, %(all)s)
     ))
     FROM webhook_events AS event
     LEFT JOIN retained_payloads AS retained ON retained.webhook_event_id = event.id
@@ -50,7 +51,7 @@ class _Found(NamedTuple):
 
 
 async def _look(connection: AsyncConnection, event_id: UUID) -> _Found:
-    facts = await fetch(connection, _FACTS, {"id": event_id})
+    facts = await fetch(connection, _FACTS, {"id": event_id, "all": ALL_PROVIDERS})
     if not facts:
         raise NotFoundError(Reason.EVENT_NOT_FOUND, f"there is no event {event_id}")
     day, body, purged_at = facts[0]

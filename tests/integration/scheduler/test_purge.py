@@ -22,7 +22,8 @@ from tenrusl.coordination.runs import RunLocks
 from tenrusl.errors import ConflictError, InvalidFieldError, NotFoundError, Reason, UnavailableError
 from tenrusl.retention import RetentionPolicy
 from tenrusl.store import engine as engine_module
-from tenrusl.store.engine import ContentionError, Engine, build_engine, patient, transaction
+from tenrusl.store.claims import claim_events, sealed_payloads
+from tenrusl.store.engine import ContentionError, Engine, autocommit, build_engine, patient, transaction
 from tenrusl.store.event_store import EventStore
 from tenrusl.store.partitions import add_partitions
 from tenrusl.store.retention import PayloadDay, carry_over
@@ -286,6 +287,19 @@ async def test_ingest_goes_on_while_a_day_waits_to_be_detached(engine: Engine, m
         assert await readable(engine, new.id, old) == [True, True]
     assert await purging == done(days_dropped=1, purged=1)
     assert await readable(engine, new.id, old) == [True, False]
+
+
+async def test_what_is_unfinished_stays_at_hand_while_its_day_is_detached(
+    engine: Engine, make_purge: MakePurge
+) -> None:
+    event_id = await put_one(engine, 20, status="failed")
+    async with old_transaction(engine):
+        purging = asyncio.create_task(run(make_purge()))
+        await until_a_run_waits(engine)
+        async with autocommit(engine) as connection:
+            claimed = await claim_events(connection, [event_id], now=START, lease_ends_at=START, force=False)
+            assert await sealed_payloads(connection, claimed) == {event_id: payload(event_id)}
+    assert await purging == done(days_dropped=1, kept_unfinished=1)
 
 
 async def test_a_second_run_at_once_does_nothing(engine: Engine, redis: Redis, make_purge: MakePurge) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy import text
 from tenrusl.errors import ConflictError, NotFoundError, Reason
 from tenrusl.store.claims import claim_events, sealed_payloads
 from tenrusl.store.engine import Connection, Engine, autocommit, block, patient, transaction
+from tenrusl.store.event_store import EventStore, StoreRefusedError
 from tenrusl.store.holds import Hold, place_hold, release_hold
 from tenrusl.store.payloads import read_payload
 from tenrusl.store.retention import (
@@ -25,7 +26,7 @@ from tenrusl.store.retention import (
     payload_days,
 )
 from tenrusl.store.sweeps import retained_groups, sweep_day, sweep_retained
-from tests.builders import START, rows
+from tests.builders import START, new_event, rows
 from tests.payload_days import (
     FINISHED,
     UNFINISHED,
@@ -102,6 +103,15 @@ async def test_the_payload_of_a_day_that_is_being_removed_can_be_read_and_held(e
     assert await readable(engine, held, free) == [True, False]
 
 
+async def test_a_clock_that_is_far_behind_stores_nothing_into_a_day_that_is_being_removed(engine: Engine) -> None:
+    await put_one(engine, 20)
+    await die_after_detaching(engine, 20)
+    then = START - timedelta(days=20)
+    with pytest.raises(StoreRefusedError):
+        await EventStore(engine, partition_days=1).store([new_event()], received_at=then, next_retry_at=then)
+    assert await rows(engine, "SELECT count(*) FROM webhook_events") == [(1,)]
+
+
 async def test_what_became_unfinished_after_the_first_copy_is_kept_too(engine: Engine) -> None:
     event_id = await put_one(engine, 20, status="dead_letter")
     await die_after_detaching(engine, 20)
@@ -124,6 +134,31 @@ async def test_a_hold_waits_for_a_day_that_is_being_dropped(engine: Engine) -> N
             await connection.execute(text(f"DROP TABLE {DAY.table}"))
         with pytest.raises(ConflictError, match="forgotten since"):
             await placing
+
+
+@pytest.mark.parametrize("how", ["drop", "sweep", "sweep of what is retained"])
+async def test_removing_waits_for_a_hold_that_is_being_placed(engine: Engine, how: str) -> None:
+    event_id = await put_one(engine, 20, status="failed")
+
+    async def remove() -> int:
+        async with patient(engine) as connection:
+            if how == "drop":
+                return await drop_day(connection, DAY, START)
+            if how == "sweep":
+                return (await sweep_day(connection, DAY, ["stripe"], NIL)).purged
+            return (await sweep_retained(connection, DAY.day, "stripe", NIL, now=START)).purged
+
+    if how == "drop":
+        await die_after_detaching(engine, 20)
+    elif how != "sweep":
+        await forget_day(engine)
+    await set_status(engine, "processed", event_id)
+    async with transaction(engine) as connection:
+        await place_hold(connection, event_id, reason="dispute", held_by="dewi", now=START)
+        removing = asyncio.create_task(remove())
+        await until_one_waits(engine)
+    assert await removing == 0
+    assert await readable(engine, event_id) == [True]
 
 
 async def until_one_waits(engine: Engine) -> None:
