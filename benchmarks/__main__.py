@@ -1,4 +1,5 @@
-"""`make bench`: measures verifying by provider, then TenRusl and a peer in turn, and prints the tables.
+"""`make bench`: measures verifying by provider, retries and a purge beside a long history, then TenRusl and a peer in
+turn, and prints the tables.
 
 Fails when an acknowledged event is missing.
 """
@@ -13,14 +14,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
 from benchmarks.check import analyze
 from benchmarks.peers.fastapi_celery import create_tables
+from benchmarks.purge import measure_purge, purge_report
 from benchmarks.report import failures, progress_line, table, verdicts
+from benchmarks.retries import measure_retries, retries_report
 from benchmarks.rounds import Measurement, Plan, Workload, measure, measure_all
 from benchmarks.samples import samples
 from benchmarks.systems import FastapiCelery, Receiver, TenRusl
@@ -28,6 +31,7 @@ from benchmarks.verification import BUDGET_NS, measure_sample, verification_tabl
 from tenrusl.local.ports import PortReservations
 from tenrusl.local.process import StartError
 
+_PARTS = ("verification", "retries", "purge", "load")
 _PEER_WEB_WORKERS = (1, 2)
 _WARM_UP_SECONDS = 1.0
 
@@ -35,7 +39,7 @@ _WARM_UP_SECONDS = 1.0
 def main(arguments: Sequence[str]) -> int:
     """Exit status 0, or 1 when an acknowledged event is missing or something does not start."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("part", nargs="?", choices=("verification",), help="this part only; default: everything")
+    parser.add_argument("part", nargs="?", choices=_PARTS, help="this part only; default: everything")
     parser.add_argument("--rounds", type=int, default=Plan().rounds, help="default: %(default)s")
     parser.add_argument("--quick", action="store_true", help="one short round, to see that it works")
     parser.add_argument("--without-peer", action="store_true", help="measure TenRusl only")
@@ -45,8 +49,13 @@ def main(arguments: Sequence[str]) -> int:
         signal.signal(number, _interrupt)
     began = time.monotonic()
     try:
-        _measure_verification(BUDGET_NS // 10 if chosen.quick else BUDGET_NS)
-        if chosen.part:
+        if chosen.part in (None, "verification"):
+            _measure_verification(BUDGET_NS // 10 if chosen.quick else BUDGET_NS)
+        if chosen.part in (None, "retries"):
+            _measure_retries()
+        if chosen.part in (None, "purge"):
+            _measure_purge()
+        if chosen.part not in (None, "load"):
             return 0
         measurements = _run(plan, with_peer=not chosen.without_peer)
     except (StartError, OSError, subprocess.SubprocessError) as exc:
@@ -66,6 +75,28 @@ def _measure_verification(budget_ns: int) -> None:
     _say("verifying and reading one webhook of each provider …")
     timings = [measure_sample(sample, budget_ns=budget_ns) for sample in samples()]
     print(f"{_machine()}\n\n{verification_table(timings)}\n\n{verification_verdict(timings)}", end="\n\n", flush=True)
+
+
+def _measure_retries() -> None:
+    _say("retrying what is due, with a million events behind it …")
+    with _own_folder() as (folder, ports):
+        print(retries_report(measure_retries(folder, ports)), end="\n\n", flush=True)
+
+
+def _measure_purge() -> None:
+    _say("forgetting a day of a million payloads …")
+    with _own_folder() as (folder, ports):
+        print(purge_report(measure_purge(folder, ports)), end="\n\n", flush=True)
+
+
+@contextlib.contextmanager
+def _own_folder() -> Iterator[tuple[Path, PortReservations]]:
+    ports = PortReservations()
+    try:
+        with tempfile.TemporaryDirectory(prefix="tenrusl-bench-") as folder:
+            yield Path(folder) / "tenrusl", ports
+    finally:
+        ports.release()
 
 
 def _run(plan: Plan, *, with_peer: bool) -> list[Measurement]:

@@ -1,6 +1,6 @@
 """How long it takes to forget a day of a million payloads, and what storing webhooks costs meanwhile.
 
-Alone: `.venv/bin/python -m benchmarks.purge`.
+Alone: `.venv/bin/python -m benchmarks purge`.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import os
 import statistics
-import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -221,13 +220,3 @@ def _event(now: datetime) -> NewEvent:
 
 def _p99_ms(seconds: list[float]) -> float:
     return statistics.quantiles(seconds, n=100, method="inclusive")[98] * 1000
-
-
-if __name__ == "__main__":
-    reserved = PortReservations()
-    with tempfile.TemporaryDirectory(prefix="tenrusl-bench-") as name:
-        try:
-            measured = measure_purge(Path(name), reserved)
-        finally:
-            reserved.release()
-    print(purge_report(measured))
