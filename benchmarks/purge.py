@@ -46,12 +46,13 @@ _BATCH = 4
 _PACE_SECONDS = 0.005
 _BODY = b"x" * 600
 
-# Ids in the order of time, as ingress makes them, and bodies that do not compress.
+# Ids in the order of time, as ingress makes them, over the whole day, and bodies that do not compress.
 _EVENTS = """
     INSERT INTO webhook_events (id, provider, event_id, event_type, status, payment_status, payment_ref, provider_ref,
         amount_minor, currency, occurred_at, attempts, next_retry_at, received_at, processed_at,
         request_id, source_ip, headers, signature_version, payload_sha256, payload_bytes, payload_content_type)
-    SELECT CAST(lpad(to_hex(%(first_ms)s + n), 12, '0') || '7' || substr(md5(n::text), 1, 19) AS uuid),
+    SELECT CAST(lpad(to_hex(%(first_ms)s + n * 86400000::bigint / %(number)s), 12, '0') || '7'
+            || substr(md5(n::text), 1, 19) AS uuid),
         'stripe', %(day)s || '-' || n, 'payment', CASE WHEN n <= %(unfinished)s THEN 'failed' ELSE 'processed' END,
         'succeeded', n, n, 150000, 'IDR', %(noon)s, 1, CASE WHEN n <= %(unfinished)s THEN %(noon)s END, %(noon)s,
         CASE WHEN n > %(unfinished)s THEN %(noon)s END,
@@ -147,7 +148,7 @@ async def _fill(engine: Engine, url: str, day: date) -> None:
     parameters = {
         "day": str(day),
         "noon": noon,
-        "first_ms": int(noon.timestamp() * 1000),
+        "first_ms": int(noon.timestamp() * 1000) - 12 * 3600 * 1000,
         "number": PAYLOADS,
         "unfinished": UNFINISHED,
     }

@@ -49,7 +49,7 @@ def postgres_server(server_folder: Path, ports: PortReservations) -> Iterator[Em
     server.start()
     try:
         server.create_database(_TEMPLATE)
-        upgrade(server.url(_TEMPLATE))
+        upgrade(server.url(_TEMPLATE), partition_days=1)  # every table more is copied for every test
         yield server
     finally:
         server.stop()

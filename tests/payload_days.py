@@ -26,10 +26,10 @@ def days_ago(days: int) -> date:
 
 
 async def put(
-    engine: Engine, days: int, *, status: str = "processed", provider: str = "stripe", count: int = 1
+    engine: Engine, days: int, *, status: str = "processed", provider: str = "stripe", count: int = 1, hour: int = 12
 ) -> list[UUID]:
     """Stores events received so many days ago, in this status; returns their ids. A payload is `payload(id)`."""
-    received_at = datetime.combine(days_ago(days), time(12), tzinfo=UTC)
+    received_at = datetime.combine(days_ago(days), time(hour), tzinfo=UTC)
     ids = [uuid7(received_at) for _ in range(count)]
     store = EventStore(engine, partition_days=1)
     await add_partitions(engine, received_at.date(), 1)
@@ -76,7 +76,7 @@ async def partition_days(engine: Engine) -> Mapping[date, bool]:
         engine,
         """
         SELECT to_date(right(relname, 8), 'YYYYMMDD'), relispartition FROM pg_class
-        WHERE relkind = 'r' AND relname ~ '^webhook_payloads_[0-9]+$'
+        WHERE relkind IN ('r', 'p') AND relname ~ '^webhook_payloads_[0-9]+$'
         """,
     )
     return {day: attached for day, attached in found if day < TODAY}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -24,6 +25,8 @@ from tenrusl.store.retention import (
     database_now,
     detach_day,
     drop_day,
+    drop_hour,
+    hour_tables,
     mark_purged,
     payload_days,
     purged_providers,
@@ -32,6 +35,8 @@ from tenrusl.store.retention import (
 from tenrusl.store.sweeps import Swept, retained_groups, sweep_day, sweep_retained
 
 KIND = "purge"
+# After each hour of a day that goes: the disk is busy with the space that it gets back, and others commit on it.
+HOUR_PAUSE_SECONDS = 0.025
 _DAY = timedelta(days=1)
 _log = structlog.get_logger("purge")
 
@@ -116,7 +121,7 @@ class Purge:
         self._metrics = metrics
 
     async def run(self, order: PurgeOrder) -> AsyncIterator[PurgeProgress]:
-        """Yields the progress after each day or batch, always the same object; at the end with `done`.
+        """Yields the progress after each hour or batch, always the same object; at the end with `done`.
 
         Raises InvalidFieldError; UnavailableError of Redis and the database, which is also too busy when a transaction
         of somebody else keeps a day from being detached. What was done until then stays done.
@@ -175,14 +180,12 @@ class Purge:
 async def _forget(connection: Connection, scope: _Scope, run: Run, progress: PurgeProgress) -> AsyncIterator[None]:
     for day in await payload_days(connection):
         if scope.goes_whole(day):
-            await _drop(connection, day, scope, run, progress)
-            yield
+            async for _ in _drop(connection, day, scope, run, progress):
+                yield
         elif providers := await _to_sweep(connection, scope, day):
             async for _ in _sweep(connection, day, providers, scope, run, progress):
                 yield
-    for received_on, provider in await retained_groups(connection):
-        if not scope.is_past(received_on, provider):
-            continue
+    for received_on, provider in await _retained(connection, scope):
         after = NIL
         while True:
             _check(run)
@@ -194,22 +197,33 @@ async def _forget(connection: Connection, scope: _Scope, run: Run, progress: Pur
             after = swept.last
 
 
-async def _drop(connection: Connection, day: PayloadDay, scope: _Scope, run: Run, progress: PurgeProgress) -> None:
+async def _drop(
+    connection: Connection, day: PayloadDay, scope: _Scope, run: Run, progress: PurgeProgress
+) -> AsyncIterator[None]:
     if not day.detached:
         _check(run)
         await carry_over(connection, day)
         _check(run)
         await detach_day(connection, day)
+    _check(run)
+    await carry_over(connection, day)
     keepers = scope.policy.keepers(day.day, scope.now)
     after = NIL if keepers else None
     while after is not None:
         _check(run)
         after = await carry_over_providers(connection, day, keepers, after)
+    for table in await hour_tables(connection, day):
+        _check(run)
+        gone = await drop_hour(connection, day, table, scope.now)
+        progress.purged += gone
+        yield
+        if gone:
+            await asyncio.sleep(HOUR_PAUSE_SECONDS)
     _check(run)
-    gone = await drop_day(connection, day, scope.now)
+    progress.purged += await drop_day(connection, day, scope.now)
     progress.days_dropped += 1
-    progress.purged += gone
-    _log.info("day dropped", day=day.day.isoformat(), purged=gone)
+    _log.info("day dropped", day=day.day.isoformat())
+    yield
 
 
 async def _sweep(
@@ -236,17 +250,27 @@ async def _preview(connection: Connection, scope: _Scope, run: Run, progress: Pu
         elif providers := await _to_sweep(connection, scope, day):
             progress.add(await preview_day_sweep(connection, day, providers))
             yield
-    for received_on, provider in await retained_groups(connection):
-        if scope.is_past(received_on, provider):
-            _check(run)
-            progress.add(await preview_retained_sweep(connection, received_on, provider))
-            yield
+    for received_on, provider in await _retained(connection, scope):
+        _check(run)
+        progress.add(await preview_retained_sweep(connection, received_on, provider))
+        yield
 
 
 async def _to_sweep(connection: Connection, scope: _Scope, day: PayloadDay) -> list[str]:
     """The providers whose payloads of a day are past their retention and have not been removed."""
     forgetters = scope.forgetters(day)
     return sorted(set(forgetters) - await purged_providers(connection, day.day)) if forgetters else []
+
+
+async def _retained(connection: Connection, scope: _Scope) -> list[tuple[date, str]]:
+    """The days and providers past their retention of which copies are retained.
+
+    Not of days that a run has left half removed and this one leaves alone: there the rows are still beside the copies.
+    """
+    days = await payload_days(connection) if scope.provider else []
+    left_alone = {day.day for day in days if day.detached or day.detaching}
+    groups = await retained_groups(connection)
+    return [(day, provider) for day, provider in groups if scope.is_past(day, provider) and day not in left_alone]
 
 
 def _check(run: Run) -> None:

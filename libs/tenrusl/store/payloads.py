@@ -57,8 +57,8 @@ async def _look(connection: AsyncConnection, event_id: UUID) -> _Found:
     day, body, purged_at = facts[0]
     if body is None:
         body = await _of_day(connection, "webhook_payloads", event_id, day)
-    if body is None and purged_at is None:
-        # A day that is being removed is no partition any more and still has its table.
+    if body is None:
+        # A day that is being removed is no partition any more, and some of its hours still have their tables.
         table = partition_name(day)
         if (await fetch(connection, "SELECT to_regclass(%(table)s) IS NOT NULL", {"table": table}))[0][0]:
             body = await _of_day(connection, table, event_id, day)

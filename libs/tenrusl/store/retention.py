@@ -5,8 +5,9 @@ In order, so that a run may end anywhere and the next one goes on:
 1. `carry_over`: payloads that must stay are copied to retained_payloads. What is unfinished is found from the partial
    indexes, at the cost of the backlog and not of the day.
 2. `detach_day`: DETACH CONCURRENTLY. Afterwards nobody adds to the table.
-3. `carry_over_providers`: the same for all payloads of providers that keep theirs for longer.
-4. `drop_day`: once more what is unfinished or held by now, the mark in purged_days, and DROP, in one transaction.
+3. `carry_over` again, and `carry_over_providers`: all payloads of providers that keep theirs for longer.
+4. `drop_hour` for each table of the day: once more what is held by now, the mark in purged_days, and DROP, in one
+   transaction. `drop_day`: the same with what is left.
 
 All on one connection of `engine.patient`, under `take_purge_lock`.
 """
@@ -52,16 +53,16 @@ _DAYS = """
     LEFT JOIN pg_inherits AS inherits
         ON inherits.inhrelid = class.oid AND inherits.inhparent = 'webhook_payloads'::regclass
     WHERE class.relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = 'webhook_payloads'::regclass)
-        AND class.relkind = 'r' AND class.relname ~ '^webhook_payloads_[0-9]{8}$'
+        AND class.relkind IN ('r', 'p') AND class.relname ~ '^webhook_payloads_[0-9]{8}$'
     ORDER BY inherits.inhdetachpending DESC NULLS LAST, class.relname
     """
-_CARRY_OVER = f"""
+_CARRY_OVER = """
     INSERT INTO retained_payloads (webhook_event_id, provider, received_on, body)
     SELECT payload.webhook_event_id, event.provider, payload.received_on, payload.body
-    FROM ({UNFINISHED} UNION {HELD}) AS event
-    JOIN {{table}} AS payload ON payload.webhook_event_id = event.id
+    FROM ({events}) AS event
+    JOIN {table} AS payload ON payload.webhook_event_id = event.id
     ON CONFLICT (webhook_event_id) DO NOTHING
-    """  # noqa: S608 - made of constants
+    """
 _CARRY_OVER_PROVIDERS = """
     WITH span AS (
         SELECT webhook_event_id FROM {table} WHERE webhook_event_id > %(after)s
@@ -77,10 +78,12 @@ _CARRY_OVER_PROVIDERS = """
     )
     SELECT webhook_event_id FROM span ORDER BY webhook_event_id DESC LIMIT 1
     """
+# Ids are in the order of time: what is retained of an hour lies together.
 _KEPT = """
     SELECT count(*) FROM retained_payloads AS retained
     JOIN {table} AS payload ON payload.webhook_event_id = retained.webhook_event_id
-    WHERE retained.received_on = %(day)s
+    WHERE retained.webhook_event_id >= (SELECT webhook_event_id FROM {table} ORDER BY webhook_event_id LIMIT 1)
+        AND retained.webhook_event_id <= (SELECT webhook_event_id FROM {table} ORDER BY webhook_event_id DESC LIMIT 1)
     """
 _MARK = """
     INSERT INTO purged_days (received_on, provider, purged_at)
@@ -142,7 +145,7 @@ async def mark_purged(connection: AsyncConnection, day: date, providers: Sequenc
 
 async def carry_over(connection: AsyncConnection, day: PayloadDay) -> None:
     """Copies the payloads of unfinished and of held events."""
-    await fetch(connection, _CARRY_OVER.format(table=day.table), {})
+    await _carry_over(connection, f"{UNFINISHED} UNION {HELD}", day.table)
 
 
 async def carry_over_providers(
@@ -166,13 +169,32 @@ async def detach_day(connection: AsyncConnection, day: PayloadDay) -> None:
     await fetch(connection, f"ALTER TABLE webhook_payloads DETACH PARTITION {day.table} {how}", {})
 
 
+async def hour_tables(connection: AsyncConnection, day: PayloadDay) -> list[str]:
+    """The tables of a day, earliest first."""
+    statement = "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = to_regclass(%(table)s) ORDER BY 1"
+    return [row[0] for row in await fetch(connection, statement, {"table": day.table})]
+
+
+async def drop_hour(connection: AsyncConnection, day: PayloadDay, table: str, now: datetime) -> int:
+    """Drops one of the `hour_tables` of a detached day, but for what is held; returns how many payloads are gone."""
+    return await _drop(connection, day, HELD, table, now)
+
+
 async def drop_day(connection: AsyncConnection, day: PayloadDay, now: datetime) -> int:
-    """Drops a detached table, but for what is unfinished or held; returns how many payloads are gone."""
-    total = (await fetch(connection, f"SELECT count(*) FROM {day.table}", {}))[0][0]  # noqa: S608 - see `table`
+    """Drops what is left of a detached day, but for what is unfinished or held; returns how many payloads are gone."""
+    return await _drop(connection, day, f"{UNFINISHED} UNION {HELD}", day.table, now)
+
+
+async def _carry_over(connection: AsyncConnection, events: str, table: str) -> None:
+    await fetch(connection, _CARRY_OVER.format(events=events, table=table), {})
+
+
+async def _drop(connection: AsyncConnection, day: PayloadDay, staying: str, table: str, now: datetime) -> int:
+    total = (await fetch(connection, f"SELECT count(*) FROM {table}", {}))[0][0]  # noqa: S608 - a table of ours
     async with block(connection):
         await lock_holds(connection)
-        await carry_over(connection, day)
-        kept = (await fetch(connection, _KEPT.format(table=day.table), {"day": day.day}))[0][0]
+        await _carry_over(connection, staying, table)
+        kept = (await fetch(connection, _KEPT.format(table=table), {}))[0][0]
         await mark_purged(connection, day.day, [ALL_PROVIDERS], now)
-        await fetch(connection, f"DROP TABLE {day.table}", {})
+        await fetch(connection, f"DROP TABLE {table}", {})
     return int(total - kept)

@@ -325,9 +325,28 @@ async def test_a_run_that_loses_its_lock_stops_and_the_next_goes_on(
     async for progress in purge.run(PurgeOrder()):
         seen.append(dataclasses.replace(progress))
         seconds += 60  # the lock has not been renewed for so long
-    assert seen == [PurgeProgress(days_dropped=1, purged=1), done(days_dropped=1, purged=1, interrupted=True)]
-    assert await readable(engine, *ids) == [False, True, True]
-    assert await run(make_purge()) == done(days_dropped=2, purged=2)
+    assert seen == [PurgeProgress(), done(interrupted=True)]
+    assert set(await partition_days(engine)) == {days_ago(days) for days in (22, 21, 20)}
+    assert await readable(engine, *ids) == [True, True, True]
+    assert await run(make_purge()) == done(days_dropped=3, purged=3)
+
+
+async def test_a_day_goes_by_the_hour_and_a_run_may_end_after_each(
+    engine: Engine, redis: Redis, make_purge: MakePurge, holds: Holds
+) -> None:
+    ids = [event_id for hour in (0, 1, 23) for event_id in await put(engine, 20, hour=hour, count=2)]
+    seconds = 0.0
+    purge = make_purge(locks=RunLocks(redis, monotonic=lambda: seconds))
+    async for progress in purge.run(PurgeOrder()):
+        seconds += 60 * (progress.purged >= 4)
+    assert await readable(engine, *ids) == [False] * 4 + [True] * 2
+    with pytest.raises(ConflictError):
+        await holds.hold(ids[0], reason="audit", held_by="dewi")
+    await holds.hold(ids[4], reason="audit", held_by="dewi")
+    rest = done(days_dropped=1, purged=1, kept_held=1)
+    assert await run(make_purge(), PurgeOrder(dry_run=True)) == rest
+    assert await run(make_purge()) == rest
+    assert await readable(engine, *ids) == [False] * 4 + [True, False]
 
 
 async def test_a_sweep_that_loses_its_lock_is_done_again(

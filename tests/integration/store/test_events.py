@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from tenrusl.ids import uuid7
 from tenrusl.store.engine import Engine
 from tenrusl.store.event_store import EventStore, StoreRefusedError, StoreResult
 from tenrusl.store.events import NewEvent
@@ -66,6 +67,17 @@ async def test_a_day_without_partition_gets_one(engine: Engine, store: EventStor
     await put(store, new_event())
     made = await rows(engine, "SELECT to_regclass('webhook_payloads_20260301') IS NOT NULL")
     assert made == [(True,)]
+
+
+async def test_the_payloads_of_an_hour_lie_together(engine: Engine, store: EventStore) -> None:
+    times = [START.replace(hour=hour, minute=minute) for hour in (0, 11, 23) for minute in (0, 59)]
+    for time in (START - timedelta(days=9), *times, START + timedelta(days=9)):
+        await put(store, new_event(id=uuid7(time)))
+    found = await rows(
+        engine, "SELECT right(tableoid::regclass::text, 2) FROM webhook_payloads ORDER BY webhook_event_id"
+    )
+    # Ids of other days, whose clock was another, find a table too.
+    assert [hour for (hour,) in found] == ["00", "00", "00", "11", "11", "23", "23", "23"]
 
 
 async def test_partitions_made_by_several_at_once_are_made_once(engine: Engine, store: EventStore) -> None:
