@@ -36,7 +36,7 @@ from tenrusl.store.sweeps import Swept, retained_groups, sweep_day, sweep_retain
 
 KIND = "purge"
 # After each hour of a day that goes: the disk is busy with the space that it gets back, and others commit on it.
-HOUR_PAUSE_SECONDS = 0.025
+HOUR_PAUSE_SECONDS = 0.04
 _DAY = timedelta(days=1)
 _log = structlog.get_logger("purge")
 
