@@ -46,6 +46,9 @@ class Reason(StrEnum):
     VERIFICATION_FAILED = "VERIFICATION_FAILED"
     EVENT_NOT_FOUND = "EVENT_NOT_FOUND"
     PAYLOAD_PURGED = "PAYLOAD_PURGED"
+    ADMIN_KEY_MISSING = "ADMIN_KEY_MISSING"
+    ADMIN_KEY_INVALID = "ADMIN_KEY_INVALID"
+    ROLE_INSUFFICIENT = "ROLE_INSUFFICIENT"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +105,20 @@ class UnavailableError(TenruslError):
     def __init__(self, reason: Reason, message: str) -> None:
         super().__init__(message)
         self.reason = reason
+
+
+class UnauthenticatedError(TenruslError):
+    """Nobody knows who calls: no key, or a wrong one."""
+
+    def __init__(self, reason: Reason, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class PermissionDeniedError(TenruslError):
+    """The caller is known, and may not do this."""
+
+    reason = Reason.ROLE_INSUFFICIENT
 
 
 class OverloadedError(TenruslError):

@@ -133,6 +133,9 @@ class Settings:
     )
     admin_key: Secret = setting("TENRUSL_ADMIN_KEY", SECRET, "key of role admin, 32 characters or more", Secret(""))
     admin_demo_key: Secret = setting("TENRUSL_ADMIN_DEMO_KEY", SECRET, "key of role viewer", Secret(""))
+    admin_keys_file: Path | None = setting(
+        "TENRUSL_ADMIN_KEYS_FILE", FILE, "JSON list of more keys: name, role and SHA-256 of each; read again", None
+    )
 
     gateway_listen: Address = setting(
         "TENRUSL_GATEWAY_LISTEN", ADDRESS, "HTTP of the gateway", Address("127.0.0.1", 8080)

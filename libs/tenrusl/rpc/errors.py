@@ -20,8 +20,10 @@ from tenrusl.errors import (
     InvalidFieldError,
     NotFoundError,
     OverloadedError,
+    PermissionDeniedError,
     Reason,
     TenruslError,
+    UnauthenticatedError,
     UnavailableError,
 )
 
@@ -40,6 +42,8 @@ CODES: Mapping[type[TenruslError], grpc.StatusCode] = {
     NotFoundError: grpc.StatusCode.NOT_FOUND,
     AlreadyExistsError: grpc.StatusCode.ALREADY_EXISTS,
     ConflictError: grpc.StatusCode.FAILED_PRECONDITION,
+    UnauthenticatedError: grpc.StatusCode.UNAUTHENTICATED,
+    PermissionDeniedError: grpc.StatusCode.PERMISSION_DENIED,
     UnavailableError: grpc.StatusCode.UNAVAILABLE,
     OverloadedError: grpc.StatusCode.RESOURCE_EXHAUSTED,
     DeadlinePassedError: grpc.StatusCode.DEADLINE_EXCEEDED,

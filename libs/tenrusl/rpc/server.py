@@ -13,7 +13,7 @@ from grpc_reflection.v1alpha import reflection
 from prometheus_client import CollectorRegistry
 
 from tenrusl.clock import SystemClock
-from tenrusl.rpc.interceptors import Interceptor, RpcMetrics, standard_steps
+from tenrusl.rpc.interceptors import Interceptor, RpcMetrics, Step, standard_steps
 from tenrusl.rpc.listening import ListenError, check_free
 from tenrusl.settings import Address, AppEnv, Settings
 
@@ -45,7 +45,7 @@ class RpcServer:
 
     name: of the service; TENRUSL_<NAME>_LISTEN is named when `listen` is taken.
     ready: whether the dependencies answer; asked every second. False, an exception and no answer within two
-    seconds all mean not ready.
+    seconds all mean not ready. steps: more steps around each call, innermost.
     Health: "" is SERVING while the process lives; "readiness" and each service's full name follow `ready`.
     """
 
@@ -57,12 +57,14 @@ class RpcServer:
         settings: Settings,
         registry: CollectorRegistry,
         ready: Callable[[], Awaitable[bool]],
+        steps: tuple[Step, ...] = (),
     ) -> None:
         self._name = name
         self._listen = listen
         self._settings = settings
         self._metrics = RpcMetrics(registry)
         self._ready = ready
+        self._steps = steps
         self._services: dict[str, tuple[Callable[[Any, aio.Server], None], object]] = {}
         self._health = health_aio.HealthServicer()
         self._server: aio.Server | None = None
@@ -79,7 +81,7 @@ class RpcServer:
         """Listens, and returns the port. Raises ListenError."""
         check_free(self._listen, f"TENRUSL_{self._name.upper()}_LISTEN")
         steps = standard_steps(self._metrics, SystemClock(), self._settings.max_concurrent_rpcs)
-        server = aio.server(interceptors=[Interceptor(steps)], options=_OPTIONS)
+        server = aio.server(interceptors=[Interceptor((*steps, *self._steps))], options=_OPTIONS)
         for add_to_server, servicer in self._services.values():
             add_to_server(servicer, server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)

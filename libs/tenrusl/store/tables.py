@@ -112,6 +112,24 @@ purged_days = Table(
     PrimaryKeyConstraint("received_on", "provider"),
 )
 
+audit_log = Table(
+    "audit_log",
+    metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", _TIME, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("request_id", Text, nullable=False),
+    Column("before", JSONB),
+    Column("after", JSONB),
+    Column("previous_hash", LargeBinary, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+    Index("audit_log_target_idx", "target", "number"),
+    Index("audit_log_actor_idx", "actor", "number"),
+)
+
 # The one body that a transmission is good for, where the signature alone would let others through.
 webhook_transmissions = Table(
     "webhook_transmissions",

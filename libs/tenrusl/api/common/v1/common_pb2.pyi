@@ -80,6 +80,9 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ERROR_REASON_VERIFICATION_FAILED: _ClassVar[ErrorReason]
     ERROR_REASON_EVENT_NOT_FOUND: _ClassVar[ErrorReason]
     ERROR_REASON_PAYLOAD_PURGED: _ClassVar[ErrorReason]
+    ERROR_REASON_ADMIN_KEY_MISSING: _ClassVar[ErrorReason]
+    ERROR_REASON_ADMIN_KEY_INVALID: _ClassVar[ErrorReason]
+    ERROR_REASON_ROLE_INSUFFICIENT: _ClassVar[ErrorReason]
 PAYMENT_STATUS_UNSPECIFIED: PaymentStatus
 PAYMENT_STATUS_PENDING: PaymentStatus
 PAYMENT_STATUS_AUTHORIZED: PaymentStatus
@@ -140,6 +143,9 @@ ERROR_REASON_VERIFICATION_UNAVAILABLE: ErrorReason
 ERROR_REASON_VERIFICATION_FAILED: ErrorReason
 ERROR_REASON_EVENT_NOT_FOUND: ErrorReason
 ERROR_REASON_PAYLOAD_PURGED: ErrorReason
+ERROR_REASON_ADMIN_KEY_MISSING: ErrorReason
+ERROR_REASON_ADMIN_KEY_INVALID: ErrorReason
+ERROR_REASON_ROLE_INSUFFICIENT: ErrorReason
 
 class Payment(_message.Message):
     __slots__ = ("id", "provider", "payment_ref", "merchant_ref", "provider_ref", "status", "amount_minor", "currency", "create_time", "update_time")
