@@ -57,7 +57,11 @@ def new_ref() -> str:
 def tenrusl(world: World, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [str(_TENRUSL), *arguments],
-        env={**os.environ, "TENRUSL_SCHEDULER_TARGET": world.stack.target("scheduler")},
+        env={
+            **os.environ,
+            "TENRUSL_SCHEDULER_TARGET": world.stack.target("scheduler"),
+            "TENRUSL_ADMIN_KEY_FILE": str(world.stack.folder / "admin.key"),
+        },
         capture_output=True,
         text=True,
         check=False,

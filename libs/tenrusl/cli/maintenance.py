@@ -25,7 +25,10 @@ def run(json: Json = False, scheduler: Scheduler = DEFAULT_TARGET) -> None:
     """
     request = scheduler_pb2.RunMaintenanceRequest()
     result = follow(
-        scheduler, lambda stub: stub.RunMaintenance(request, timeout=TIMEOUT_SECONDS), json=json, words=_WORDS
+        scheduler,
+        lambda stub: stub.RunMaintenance(request, timeout=TIMEOUT_SECONDS),
+        json=json,
+        words=_WORDS,
     )
     if json:
         return

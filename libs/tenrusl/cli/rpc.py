@@ -7,6 +7,7 @@ import os
 import pwd
 import sys
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import TypeVar
 
 import typer
@@ -14,16 +15,36 @@ from grpc import aio
 
 from tenrusl.rpc.channel import build_channel
 from tenrusl.rpc.errors import violations_of
+from tenrusl.rpc.operators import ADMIN_KEY
 
 _Stub = TypeVar("_Stub")
 _Answer = TypeVar("_Answer")
 
 
+def admin_metadata() -> tuple[tuple[str, str], ...]:
+    """The operator's key for a call: TENRUSL_ADMIN_KEY, or the content of the file that TENRUSL_ADMIN_KEY_FILE names.
+
+    Empty without one. Never an argument of the command: others could see it. Raises typer.Exit for a file that cannot
+    be read.
+    """
+    key = os.environ.get("TENRUSL_ADMIN_KEY", "")
+    path = os.environ.get("TENRUSL_ADMIN_KEY_FILE", "")
+    if not key and path:
+        try:
+            key = Path(path).read_text(encoding="ascii").strip()
+        except (OSError, UnicodeDecodeError) as exc:
+            print(f"TENRUSL_ADMIN_KEY_FILE: cannot read it: {type(exc).__name__}", file=sys.stderr)
+            raise typer.Exit(1) from None
+    return ((ADMIN_KEY, key),) if key else ()
+
+
 def call(target: str, stub: Callable[[aio.Channel], _Stub], ask: Callable[[_Stub], Awaitable[_Answer]]) -> _Answer:
     """What `ask` returns for a stub on a channel to `target`."""
 
+    metadata = admin_metadata()
+
     async def connected() -> _Answer:
-        async with build_channel(target) as channel:
+        async with build_channel(target, metadata=metadata) as channel:
             return await ask(stub(channel))
 
     try:

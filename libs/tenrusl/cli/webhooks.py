@@ -68,7 +68,12 @@ def retry(
         force=force,
         hand_off=queue,
     )
-    follow(scheduler, lambda stub: stub.RetryDueEvents(request, timeout=TIMEOUT_SECONDS), json=json, words=_WORDS)
+    follow(
+        scheduler,
+        lambda stub: stub.RetryDueEvents(request, timeout=TIMEOUT_SECONDS),
+        json=json,
+        words=_WORDS,
+    )
 
 
 @webhooks.command("retry-one")
@@ -90,7 +95,10 @@ def retry_one(
     if not event_id:
         raise typer.BadParameter("ID must not be empty")
     result = follow(
-        scheduler, lambda stub: stub.RetryDueEvents(request, timeout=TIMEOUT_SECONDS), json=json, words=_WORDS
+        scheduler,
+        lambda stub: stub.RetryDueEvents(request, timeout=TIMEOUT_SECONDS),
+        json=json,
+        words=_WORDS,
     )
     if not result.processed:
         raise typer.Exit(1)

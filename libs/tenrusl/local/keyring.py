@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tenrusl.crypto import KEY_BYTES
 from tenrusl.providers import PROVIDERS
+from tenrusl.secret import Secret
 from tenrusl.simulator import simulated_credentials
 from tenrusl.simulator.variables import provider_of, to_variables
 
@@ -23,13 +24,16 @@ _HEADER = """\
 # Format 2: a shell can read it. TENRUSL_SIMULATOR_*: private keys of simulated providers, read by signers only.
 """
 _APP_KEY = "APP_KEY"
+_ADMIN_KEY = "TENRUSL_ADMIN_KEY"
+ADMIN_KEY_FILE_NAME = "admin.key"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
 
 def kept_secrets(folder: Path, environ: Mapping[str, str], providers: Iterable[str]) -> dict[str, str]:
-    """APP_KEY and what each provider's signer and verifier need, by variable name (simulator.variables).
+    """APP_KEY, TENRUSL_ADMIN_KEY and what each provider's signer and verifier need, by variable name.
 
-    A provider of which `environ` sets anything itself is left to it altogether: real and simulated keys do not mix.
+    For the names see simulator.variables. A provider of which `environ` sets anything itself is left to it altogether:
+    real and simulated keys do not mix.
     What is missing in the file is made and added to it; what is there stays, for the stored payloads are sealed
     with it. Raises OSError, ValueError when the file cannot be read as variables.
     """
@@ -37,7 +41,7 @@ def kept_secrets(folder: Path, environ: Mapping[str, str], providers: Iterable[s
     kept = _read(path)
     names = list(providers)
     there = {provider_of(variable) for variable in kept}
-    made = {} if _APP_KEY in kept else {_APP_KEY: _app_key()}
+    made = {name: make() for name, make in ((_APP_KEY, _app_key), (_ADMIN_KEY, _admin_key)) if name not in kept}
     for name in names:
         if name not in there:
             made |= _made_for(name)
@@ -72,6 +76,15 @@ def _left_to(environ: Mapping[str, str], kept: Mapping[str, str]) -> dict[str, s
         for variable, value in kept.items()
         if not environ.get(variable) and provider_of(variable) not in own
     }
+
+
+def write_admin_key(folder: Path, key: Secret) -> None:
+    """Puts the admin's key where the command line can be told to read it (TENRUSL_ADMIN_KEY_FILE). Raises OSError."""
+    _write_own(folder / ADMIN_KEY_FILE_NAME, key.reveal() + "\n")
+
+
+def _admin_key() -> str:
+    return secrets.token_urlsafe(32)
 
 
 def _app_key() -> str:
@@ -123,9 +136,13 @@ def _words(entry: str) -> list[str] | None:
 
 
 def _write(path: Path, kept: Mapping[str, str]) -> None:
+    _write_own(path, _HEADER + "".join(f"{name}={shlex.quote(value)}\n" for name, value in kept.items()))
+
+
+def _write_own(path: Path, text: str) -> None:
+    """A file that only its owner reads, whole or not at all."""
     fresh = path.with_name(path.name + ".new")
     fresh.unlink(missing_ok=True)
-    text = _HEADER + "".join(f"{name}={shlex.quote(value)}\n" for name, value in kept.items())
     with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
         file.write(text)
-    fresh.replace(path)  # whole or not at all
+    fresh.replace(path)

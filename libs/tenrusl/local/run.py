@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tenrusl.clock import SystemClock
 from tenrusl.local.counters import read_counters
-from tenrusl.local.keyring import FILE_NAME
+from tenrusl.local.keyring import ADMIN_KEY_FILE_NAME, FILE_NAME
 from tenrusl.local.process import StartError
 from tenrusl.local.stack import Stack
 from tenrusl.providers import PROVIDERS
@@ -57,6 +57,11 @@ def _welcome(stack: Stack, seconds: float) -> str:
         "",
         *_something_to_try(stack),
         "",
+        "Retry what is due, forget old payloads, and the like (tenrusl --help):",
+        "",
+        f"export TENRUSL_ADMIN_KEY_FILE={shlex.quote(_short(stack.folder / ADMIN_KEY_FILE_NAME))}",
+        _retry(stack),
+        "",
         "Ctrl-C ends everything.",
     ]
     return "\n".join(lines)
@@ -81,6 +86,11 @@ def _something_to_try(stack: Stack) -> list[str]:
         "",
         _simulate(stack),
     ]
+
+
+def _retry(stack: Stack) -> str:
+    command = Path(sys.executable).with_name("tenrusl")
+    return f"{shlex.quote(_short(command))} webhooks retry --scheduler dns:///{stack.target('scheduler')}"
 
 
 def _simulate(stack: Stack) -> str:

@@ -21,7 +21,7 @@ from tenrusl.local.addresses import (
     problems,
     reachable,
 )
-from tenrusl.local.keyring import kept_secrets
+from tenrusl.local.keyring import kept_secrets, write_admin_key
 from tenrusl.local.postgres import EmbeddedPostgres
 from tenrusl.local.process import Process, StartError
 from tenrusl.local.published_keys import PublishedKeys, may_publish, publish_keys
@@ -43,9 +43,9 @@ _SECRETS = ("TENRUSL_WEBHOOK_SECRET_", "TENRUSL_PROVIDER_")
 _PREFIXES = {"processor": ("nice", "-n", "10")}
 # Each service gets only what it works with; the names begin like this.
 _KEPT_FROM = {
-    "gateway": ("DB_", "REDIS_", *_SECRETS),
-    "ingress": (),
-    "processor": _SECRETS,
+    "gateway": ("DB_", "REDIS_", "TENRUSL_ADMIN_", *_SECRETS),
+    "ingress": ("TENRUSL_ADMIN_",),
+    "processor": ("TENRUSL_ADMIN_", *_SECRETS),
     "scheduler": _SECRETS,
     "admin": (),
 }
@@ -96,6 +96,7 @@ class Stack:
         }
         self._environ = {name: value for name, value in given.items() if not name.startswith(SIGNER_PREFIX)}
         self.settings: Settings = load(self._environ)
+        write_admin_key(self.folder, self.settings.admin_key)
         # What signs as the providers do, by provider. It has private keys, which no service gets. Once started, with
         # the addresses of the keys that are served here.
         self.signers: Mapping[str, Credentials] = from_variables(given, PROVIDERS.values())

@@ -1,6 +1,8 @@
 """The channel that every client of our services uses."""
 
 import json
+from collections.abc import Sequence
+from typing import Any
 
 from grpc import aio
 
@@ -49,9 +51,35 @@ _OPTIONS = (
 )
 
 
-def build_channel(target: str) -> aio.Channel:
+Metadata = Sequence[tuple[str, str]]
+
+
+def build_channel(target: str, *, metadata: Metadata = ()) -> aio.Channel:
     """A channel to `target`, e.g. "dns:///ingress:50051": round robin over its addresses. Connects by itself.
 
-    Call it inside a running event loop, and close it.
+    metadata: sent with every call. Call it inside a running event loop, and close it.
     """
-    return aio.insecure_channel(target, options=_OPTIONS)
+    interceptors: list[aio.ClientInterceptor] | None = None
+    if metadata:
+        interceptors = [_UnaryWithMetadata(metadata), _StreamWithMetadata(metadata)]
+    return aio.insecure_channel(target, options=_OPTIONS, interceptors=interceptors)
+
+
+class _WithMetadata:
+    """Adds metadata to calls."""
+
+    def __init__(self, metadata: Metadata) -> None:
+        self._metadata = metadata
+
+    def _with(self, details: Any) -> Any:
+        return details._replace(metadata=aio.Metadata(*(details.metadata or ()), *self._metadata))
+
+
+class _UnaryWithMetadata(_WithMetadata, aio.UnaryUnaryClientInterceptor):
+    async def intercept_unary_unary(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
+        return await continuation(self._with(client_call_details), request)
+
+
+class _StreamWithMetadata(_WithMetadata, aio.UnaryStreamClientInterceptor):
+    async def intercept_unary_stream(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
+        return await continuation(self._with(client_call_details), request)

@@ -22,7 +22,7 @@ _DANA, _DANA_KEY = "TENRUSL_WEBHOOK_SECRET_DANA", "TENRUSL_SIMULATOR_DANA__PRIVA
 
 def test_they_are_made_once_and_only_their_owner_can_read_them(tmp_path: Path) -> None:
     first = kept_secrets(tmp_path, {}, ["mock"])
-    assert set(first) == {"APP_KEY", "TENRUSL_WEBHOOK_SECRET_MOCK"}
+    assert set(first) == {"APP_KEY", "TENRUSL_ADMIN_KEY", "TENRUSL_WEBHOOK_SECRET_MOCK"}
     assert kept_secrets(tmp_path, {}, ["mock"]) == first
     assert stat.S_IMODE((tmp_path / FILE_NAME).stat().st_mode) == 0o600
     load(first)  # the key is well formed

@@ -1,0 +1,13 @@
+"""The role that each method asks for. What does not stand here is refused."""
+
+from collections.abc import Mapping
+
+from tenrusl.operators import Role
+
+_SERVICES: Mapping[str, Mapping[str, Role]] = {
+    # "tenrusl.api.admin.v1.BacklogService": {"GetBacklog": Role.VIEWER},
+}
+
+ROLES: Mapping[str, Role | None] = {
+    f"/{service}/{method}": role for service, methods in _SERVICES.items() for method, role in methods.items()
+}

@@ -1,0 +1,144 @@
+"""Only operators get in, and only for what their role may: through real gRPC."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+import pytest
+import structlog
+from grpc import aio
+from prometheus_client import CollectorRegistry
+
+from tenrusl.api.processor.v1 import processor_pb2, processor_pb2_grpc
+from tenrusl.errors import Reason
+from tenrusl.operators import Operator, OperatorKeys, Role, key_of
+from tenrusl.rpc.channel import build_channel
+from tenrusl.rpc.errors import reason_of
+from tenrusl.rpc.operators import ADMIN_KEY, FAILURE_SECONDS, MAX_FAILURES, Failures, operator, with_operator
+from tenrusl.rpc.process import always_ready
+from tenrusl.rpc.server import RpcServer
+from tenrusl.secret import Secret
+from tenrusl.settings import Address, Settings
+
+SERVICE = "tenrusl.api.processor.v1.ProcessorService"
+APP_KEY = Secret("base64:" + "A" * 43 + "=")
+ADMIN, OPERATOR, VIEWER = "a" * 40, "o" * 40, "v" * 40
+KEYS = OperatorKeys(
+    [key_of("ada", Role.ADMIN, Secret(ADMIN)), key_of("olga", Role.OPERATOR, Secret(OPERATOR)),
+     key_of("vera", Role.VIEWER, Secret(VIEWER))]
+)  # fmt: skip
+ROLES = {
+    f"/{SERVICE}/ProcessEvents": Role.OPERATOR,
+    f"/{SERVICE}/ListUnconfirmedEvents": Role.VIEWER,
+    f"/{SERVICE}/LookUpEvents": None,
+}
+Code = grpc.StatusCode
+
+
+class Servicer(processor_pb2_grpc.ProcessorServiceServicer):
+    """Takes down who called."""
+
+    def __init__(self) -> None:
+        self.callers: list[Operator | None] = []
+
+    async def _any(self, request: Any, context: aio.ServicerContext[Any, Any]) -> Any:
+        self.callers.append(operator.get(None))
+        kind = type(request).DESCRIPTOR.name.replace("Request", "Response")
+        return getattr(processor_pb2, kind)()
+
+    ProcessEvents = ListUnconfirmedEvents = LookUpEvents = ConfirmEvents = _any
+
+
+class Time:
+    def __init__(self) -> None:
+        self.now = 1000 * FAILURE_SECONDS
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def time() -> Time:
+    return Time()
+
+
+@pytest.fixture
+def servicer() -> Servicer:
+    return Servicer()
+
+
+@pytest.fixture
+async def address(servicer: Servicer, time: Time) -> AsyncIterator[str]:
+    server = RpcServer(
+        name="admin",
+        listen=Address("127.0.0.1", 0),
+        settings=Settings(app_key=APP_KEY),
+        registry=CollectorRegistry(),
+        ready=always_ready,
+        steps=(with_operator(KEYS, ROLES, Failures(time)),),
+    )
+    server.add(processor_pb2_grpc.add_ProcessorServiceServicer_to_server, servicer, SERVICE)
+    port = await server.start()
+    yield f"dns:///127.0.0.1:{port}"
+    await server.stop(0)
+
+
+async def call(address: str, method: str, key: str = "") -> tuple[grpc.StatusCode, Reason | None]:
+    """Code and reason of a call."""
+    request = getattr(processor_pb2, f"{method}Request")()
+    async with build_channel(address, metadata=((ADMIN_KEY, key),) if key else ()) as channel:
+        try:
+            await getattr(processor_pb2_grpc.ProcessorServiceStub(channel), method)(request, timeout=10)
+        except aio.AioRpcError as exc:
+            return exc.code(), reason_of(exc)
+    return Code.OK, None
+
+
+async def test_a_key_of_enough_rank_gets_in_and_is_known(address: str, servicer: Servicer) -> None:
+    for key in (ADMIN, OPERATOR):
+        assert await call(address, "ProcessEvents", key) == (Code.OK, None)
+    assert servicer.callers == [Operator("ada", Role.ADMIN), Operator("olga", Role.OPERATOR)]
+
+
+async def test_a_role_that_is_not_enough(address: str, servicer: Servicer) -> None:
+    assert await call(address, "ProcessEvents", VIEWER) == (Code.PERMISSION_DENIED, Reason.ROLE_INSUFFICIENT)
+    assert await call(address, "ListUnconfirmedEvents", VIEWER) == (Code.OK, None)
+    assert len(servicer.callers) == 1
+
+
+@pytest.mark.parametrize(
+    ("key", "reason"),
+    [("", Reason.ADMIN_KEY_MISSING), ("wrong", Reason.ADMIN_KEY_INVALID), (ADMIN[:-1], Reason.ADMIN_KEY_INVALID)],
+)
+async def test_without_a_right_key_nobody_gets_in(address: str, servicer: Servicer, key: str, reason: Reason) -> None:
+    assert await call(address, "ListUnconfirmedEvents", key) == (Code.UNAUTHENTICATED, reason)
+    assert servicer.callers == []
+
+
+async def test_a_method_without_a_role_is_refused_whoever_asks(address: str, servicer: Servicer) -> None:
+    assert await call(address, "ConfirmEvents", ADMIN) == (Code.PERMISSION_DENIED, Reason.ROLE_INSUFFICIENT)
+    assert servicer.callers == []
+
+
+async def test_an_open_method_asks_for_nothing(address: str, servicer: Servicer) -> None:
+    assert await call(address, "LookUpEvents") == (Code.OK, None)
+    assert servicer.callers == [None]
+
+
+async def test_who_guesses_has_to_wait(address: str, servicer: Servicer, time: Time) -> None:
+    codes = [(await call(address, "ProcessEvents", f"guess-{n}"))[0] for n in range(MAX_FAILURES)]
+    assert set(codes) == {Code.UNAUTHENTICATED}
+    assert await call(address, "ProcessEvents", ADMIN) == (Code.RESOURCE_EXHAUSTED, Reason.OVERLOADED)
+    assert await call(address, "LookUpEvents") == (Code.OK, None)
+    time.now += FAILURE_SECONDS
+    assert await call(address, "ProcessEvents", ADMIN) == (Code.OK, None)
+    assert len(servicer.callers) == 2
+
+
+async def test_no_key_is_logged(address: str) -> None:
+    with structlog.testing.capture_logs() as logs:
+        await call(address, "ProcessEvents", "a-wrong-key-of-somebody")
+        await call(address, "ProcessEvents", VIEWER)
+    assert any(line["event"] == "wrong key" for line in logs)
+    assert "a-wrong-key-of-somebody" not in str(logs)
+    assert VIEWER not in str(logs)
