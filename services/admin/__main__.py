@@ -1,24 +1,47 @@
-"""The admin process: health only, until it has work of its own."""
+"""The admin process."""
 
+import asyncio
 import sys
 
 from prometheus_client import CollectorRegistry
 
-from tenrusl.rpc.process import always_ready, run
+from services.admin.audit import Audit
+from services.admin.audit_servicer import AuditServicer
+from services.admin.roles import ROLES
+from tenrusl.api.admin.v1 import audit_pb2, audit_pb2_grpc
+from tenrusl.operator_keys import configured_keys, keep_keys
+from tenrusl.rpc.operators import Failures, with_operator
+from tenrusl.rpc.process import run
 from tenrusl.rpc.server import RpcServer
 from tenrusl.settings import Settings
+from tenrusl.store.engine import build_engine, is_ready
 
 
 async def serve(settings: Settings, registry: CollectorRegistry) -> None:
-    """Serves until SIGTERM or SIGINT."""
+    """Builds the object graph and serves until told to stop."""
+    engine = build_engine(settings.database_url, service="admin", pool_size=settings.db_pool_size)
+    keys = configured_keys(settings)
     server = RpcServer(
         name="admin",
         listen=settings.admin_listen,
         settings=settings,
         registry=registry,
-        ready=always_ready,
+        ready=lambda: is_ready(engine),
+        steps=(with_operator(keys, ROLES, Failures()),),
     )
-    await server.run()
+    server.add(
+        audit_pb2_grpc.add_AuditServiceServicer_to_server,
+        AuditServicer(Audit(engine)),
+        audit_pb2.DESCRIPTOR.services_by_name["AuditService"].full_name,
+    )
+    try:
+        # A background task that fails ends the process, and its supervisor starts a new one.
+        async with asyncio.TaskGroup() as group:
+            background = group.create_task(keep_keys(keys))
+            await server.run()
+            background.cancel()
+    finally:
+        await engine.dispose()
 
 
 if __name__ == "__main__":
