@@ -5,7 +5,10 @@ from collections.abc import Mapping
 from tenrusl.operators import Role
 
 _SERVICES: Mapping[str, Mapping[str, Role]] = {
-    # "tenrusl.api.admin.v1.BacklogService": {"GetBacklog": Role.VIEWER},
+    "tenrusl.api.admin.v1.AuditService": {
+        "ListAuditEntries": Role.VIEWER,
+        "VerifyAuditChain": Role.VIEWER,
+    },
 }
 
 ROLES: Mapping[str, Role | None] = {

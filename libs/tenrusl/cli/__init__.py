@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from tenrusl.cli.audit import audit
 from tenrusl.cli.events import events
 from tenrusl.cli.maintenance import maintenance
 from tenrusl.cli.payloads import payloads
@@ -50,3 +51,4 @@ app.add_typer(events, name="events")
 app.add_typer(webhooks, name="webhooks")
 app.add_typer(payloads, name="payloads")
 app.add_typer(maintenance, name="maintenance")
+app.add_typer(audit, name="audit")
