@@ -53,6 +53,7 @@ _FATES: Mapping[int, Fate] = {
     common_pb2.EVENT_STATUS_FAILED: Fate.TO_BE_RETRIED,
     common_pb2.EVENT_STATUS_DEAD_LETTER: Fate.DEAD_LETTER,
     common_pb2.EVENT_STATUS_UNCONFIRMED: Fate.UNCONFIRMED,
+    common_pb2.EVENT_STATUS_DISCARDED: Fate.DEAD_LETTER,
 }
 
 

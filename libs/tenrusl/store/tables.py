@@ -23,7 +23,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 metadata = MetaData()
 _TIME = DateTime(timezone=True)
 
-EVENT_STATUSES = ("received", "processing", "processed", "failed", "dead_letter", "unconfirmed")
+EVENT_STATUSES = ("received", "processing", "processed", "failed", "dead_letter", "unconfirmed", "discarded")
 
 webhook_events = Table(
     "webhook_events",
@@ -60,6 +60,9 @@ webhook_events = Table(
     Column("unauthenticated_body", Boolean, nullable=False, server_default=text("false")),
     Column("confirmed_at", _TIME),
     Column("confirmed_by", Text),
+    Column("discarded_at", _TIME),
+    Column("discarded_by", Text),
+    Column("discard_reason", Text),
     UniqueConstraint("provider", "event_id", name="webhook_events_provider_event_id_key"),
     CheckConstraint(f"status IN {EVENT_STATUSES}", name="webhook_events_status_check"),
     Index(
@@ -70,6 +73,21 @@ webhook_events = Table(
         postgresql_where=text("status IN ('received', 'failed', 'processing')"),
     ),
     Index("webhook_events_unconfirmed_idx", "id", postgresql_where=text("status = 'unconfirmed'")),
+    Index(
+        "webhook_events_dead_letter_idx",
+        "provider",
+        "failure_code",
+        "id",
+        postgresql_where=text("status = 'dead_letter'"),
+    ),
+    Index("webhook_events_set_aside_idx", "id", postgresql_where=text("status IN ('dead_letter', 'discarded')")),
+    Index(
+        "webhook_events_set_aside_ref_idx",
+        "provider",
+        "payment_ref",
+        postgresql_where=text("status IN ('dead_letter', 'discarded')"),
+    ),
+    Index("webhook_events_processed_at_idx", "processed_at", postgresql_where=text("status = 'processed'")),
 )
 
 webhook_payloads = Table(

@@ -32,6 +32,7 @@ class EventStatus(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     EVENT_STATUS_FAILED: _ClassVar[EventStatus]
     EVENT_STATUS_DEAD_LETTER: _ClassVar[EventStatus]
     EVENT_STATUS_UNCONFIRMED: _ClassVar[EventStatus]
+    EVENT_STATUS_DISCARDED: _ClassVar[EventStatus]
 
 class BackoffMode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -101,6 +102,7 @@ EVENT_STATUS_PROCESSED: EventStatus
 EVENT_STATUS_FAILED: EventStatus
 EVENT_STATUS_DEAD_LETTER: EventStatus
 EVENT_STATUS_UNCONFIRMED: EventStatus
+EVENT_STATUS_DISCARDED: EventStatus
 BACKOFF_MODE_UNSPECIFIED: BackoffMode
 BACKOFF_MODE_FULL: BackoffMode
 BACKOFF_MODE_EQUAL: BackoffMode
