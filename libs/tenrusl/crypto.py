@@ -1,4 +1,4 @@
-"""Encryption of payloads at rest: AES-256-GCM under a key derived from APP_KEY.
+"""Encryption of payloads and of providers' secrets at rest: AES-256-GCM under keys derived from APP_KEY.
 
 Layout of a sealed text: key id (4 bytes), nonce (12 bytes), ciphertext and tag. The key id is there so that
 a later key can live beside an earlier one. Nonces are random; with 96 bits, NIST SP 800-38D (section 8.3)
@@ -7,6 +7,8 @@ allows 2^32 of them under one key.
 
 import base64
 import binascii
+import hashlib
+import hmac
 import os
 
 from cryptography.exceptions import InvalidTag
@@ -30,18 +32,52 @@ class PayloadCipher:
     """Seals and opens payloads. `app_key` is the decoded APP_KEY, 32 bytes; ValueError otherwise."""
 
     def __init__(self, app_key: bytes) -> None:
-        if len(app_key) != KEY_BYTES:
-            raise ValueError(f"the key must have {KEY_BYTES} bytes")
-        self._key_id = _derive(app_key, b"tenrusl payload key id", _KEY_ID_BYTES)
-        self._aead = AESGCM(_derive(app_key, b"tenrusl payload encryption", KEY_BYTES))
+        self._sealing = _Sealing(app_key, b"tenrusl payload")
 
     def seal(self, plaintext: bytes, *, context: bytes) -> bytes:
         """Encrypts and binds to `context` (the event id): it opens under the same context only."""
-        nonce = os.urandom(_NONCE_BYTES)
-        return self._key_id + nonce + self._aead.encrypt(nonce, plaintext, context)
+        return self._sealing.seal(plaintext, context)
 
     def open(self, sealed: bytes, *, context: bytes) -> bytes:
         """The plaintext. Raises SealedTextError."""
+        return self._sealing.open(sealed, context)
+
+
+class SecretCipher:
+    """Seals, opens and recognises providers' secrets. `app_key` as for PayloadCipher; the keys are others."""
+
+    def __init__(self, app_key: bytes) -> None:
+        self._sealing = _Sealing(app_key, b"tenrusl signing secret")
+        self._fingerprint_key = _derive(app_key, b"tenrusl signing secret fingerprint", KEY_BYTES)
+
+    def seal(self, secret: Secret, *, provider: str, field: str, number: int) -> bytes:
+        """Encrypts and binds to the version: it opens as that version of that field only."""
+        return self._sealing.seal(secret.reveal().encode(), _named(provider, field, str(number)))
+
+    def open(self, sealed: bytes, *, provider: str, field: str, number: int) -> Secret:
+        """The secret. Raises SealedTextError."""
+        return Secret(self._sealing.open(sealed, _named(provider, field, str(number))).decode())
+
+    def fingerprint(self, secret: Secret, *, provider: str, field: str) -> bytes:
+        """32 bytes that are the same for the same secret of a field, and tell nothing without APP_KEY."""
+        message = _named(provider, field, secret.reveal())
+        return hmac.digest(self._fingerprint_key, message, hashlib.sha256)
+
+
+class _Sealing:
+    """purpose: what the keys are derived for; what is sealed for another one does not open."""
+
+    def __init__(self, app_key: bytes, purpose: bytes) -> None:
+        if len(app_key) != KEY_BYTES:
+            raise ValueError(f"the key must have {KEY_BYTES} bytes")
+        self._key_id = _derive(app_key, purpose + b" key id", _KEY_ID_BYTES)
+        self._aead = AESGCM(_derive(app_key, purpose + b" encryption", KEY_BYTES))
+
+    def seal(self, plaintext: bytes, context: bytes) -> bytes:
+        nonce = os.urandom(_NONCE_BYTES)
+        return self._key_id + nonce + self._aead.encrypt(nonce, plaintext, context)
+
+    def open(self, sealed: bytes, context: bytes) -> bytes:
         if len(sealed) < _OVERHEAD:
             raise SealedTextError("too short")
         if sealed[:_KEY_ID_BYTES] != self._key_id:
@@ -49,7 +85,12 @@ class PayloadCipher:
         try:
             return self._aead.decrypt(sealed[_KEY_ID_BYTES:_OVERHEAD], sealed[_OVERHEAD:], context)
         except InvalidTag as exc:
-            raise SealedTextError("changed, or sealed for another event") from exc
+            raise SealedTextError("changed, or sealed in another place") from exc
+
+
+def _named(*texts: str) -> bytes:
+    """Texts with their lengths, so that no two lists read alike."""
+    return b"".join(len(text.encode()).to_bytes(4) + text.encode() for text in texts)
 
 
 def decode_app_key(app_key: Secret) -> bytes:

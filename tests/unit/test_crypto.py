@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tenrusl.crypto import PayloadCipher, SealedTextError, decode_app_key
+from tenrusl.crypto import PayloadCipher, SealedTextError, SecretCipher, decode_app_key
 from tenrusl.secret import Secret
 
 CIPHER = PayloadCipher(bytes(range(32)))
@@ -55,3 +55,30 @@ def test_a_wrong_app_key_is_refused_without_being_shown(text: str) -> None:
     with pytest.raises(ValueError, match=r"must|valid") as caught:
         decode_app_key(Secret(text))
     assert len(text) < 8 or text[7:] not in str(caught.value)
+
+
+SECRETS = SecretCipher(bytes(range(32)))
+NAMES = st.text(max_size=12)
+
+
+@given(NAMES, NAMES, NAMES, st.integers(1, 9))
+def test_a_sealed_secret_opens_as_its_own_version_only(secret: str, provider: str, field: str, number: int) -> None:
+    sealed = SECRETS.seal(Secret(secret), provider=provider, field=field, number=number)
+    assert SECRETS.open(sealed, provider=provider, field=field, number=number) == Secret(secret)
+    for other in ((provider + "x", field, number), (provider, field + "x", number), (provider, field, number + 1)):
+        with pytest.raises(SealedTextError):
+            SECRETS.open(sealed, provider=other[0], field=other[1], number=other[2])
+
+
+def test_a_payload_does_not_open_as_a_secret() -> None:
+    with pytest.raises(SealedTextError, match="not configured"):
+        SECRETS.open(CIPHER.seal(b"a", context=b""), provider="", field="", number=1)
+
+
+def test_fingerprints_tell_secrets_fields_and_keys_apart() -> None:
+    def fingerprint(secret: str, provider: str = "a", field: str = "b", cipher: SecretCipher = SECRETS) -> bytes:
+        return cipher.fingerprint(Secret(secret), provider=provider, field=field)
+
+    assert fingerprint("s") == fingerprint("s")
+    others = [fingerprint("t"), fingerprint("s", "ab", ""), fingerprint("s", cipher=SecretCipher(bytes(32)))]
+    assert len({fingerprint("s"), *others}) == 4
