@@ -211,3 +211,99 @@ payment_transitions = Table(
     Column("created_at", _TIME, nullable=False),
     Index("payment_transitions_payment_idx", "payment_id", "occurred_at"),
 )
+
+# Versions of providers' secrets. sealed: while the version is accepted and does not come from the environment.
+signing_secrets = Table(
+    "signing_secrets",
+    metadata,
+    Column("provider", Text, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("field", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("origin", Text, nullable=False),
+    Column("sealed", LargeBinary),
+    Column("fingerprint", LargeBinary, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("created_at", _TIME, nullable=False),
+    Column("completed_at", _TIME),
+    Column("ended_at", _TIME),
+    Column("rejections_before", BigInteger, nullable=False, server_default=text("0")),
+    PrimaryKeyConstraint("provider", "number"),
+    CheckConstraint(
+        "status IN ('next', 'current', 'retired', 'aborted', 'revoked')", name="signing_secrets_status_check"
+    ),
+    CheckConstraint("origin IN ('environment', 'rotation')", name="signing_secrets_origin_check"),
+    CheckConstraint(
+        "(sealed IS NOT NULL) = (origin = 'rotation' AND status IN ('next', 'current'))",
+        name="signing_secrets_sealed_check",
+    ),
+    Index(
+        "signing_secrets_open_rotation_key",
+        "provider",
+        "field",
+        unique=True,
+        postgresql_where=text("status = 'next'"),
+    ),
+    Index(
+        "signing_secrets_secret_key",
+        "provider",
+        "field",
+        "fingerprint",
+        unique=True,
+        postgresql_where=text("status <> 'aborted'"),
+    ),
+)
+
+# One row, whose number grows with every change of a secret.
+signing_secret_revision = Table(
+    "signing_secret_revision",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("revision", BigInteger, nullable=False),
+    CheckConstraint("id = 1", name="signing_secret_revision_id_check"),
+)
+
+# The secrets in the environment of the ingress processes, by fingerprint.
+environment_secrets = Table(
+    "environment_secrets",
+    metadata,
+    Column("provider", Text, nullable=False),
+    Column("field", Text, nullable=False),
+    Column("fingerprint", LargeBinary, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("seen_at", _TIME, nullable=False),
+    PrimaryKeyConstraint("provider", "field", "fingerprint"),
+)
+
+# Webhooks whose signature was right, by the version that matched.
+signature_matches = Table(
+    "signature_matches",
+    metadata,
+    Column("provider", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("matches", BigInteger, nullable=False),
+    Column("last_match_at", _TIME, nullable=False),
+    PrimaryKeyConstraint("provider", "version"),
+)
+
+# Webhooks that were rejected, in periods of some minutes, those of a day.
+signature_rejections = Table(
+    "signature_rejections",
+    metadata,
+    Column("provider", Text, nullable=False),
+    Column("period_start", _TIME, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("rejections", BigInteger, nullable=False),
+    PrimaryKeyConstraint("provider", "period_start", "reason"),
+)
+
+# Ingress processes that count, and the revision of the secrets that each goes by.
+ingress_reports = Table(
+    "ingress_reports",
+    metadata,
+    Column("instance", Text, primary_key=True),
+    Column("reported_at", _TIME, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+)
