@@ -84,6 +84,12 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ERROR_REASON_ADMIN_KEY_MISSING: _ClassVar[ErrorReason]
     ERROR_REASON_ADMIN_KEY_INVALID: _ClassVar[ErrorReason]
     ERROR_REASON_ROLE_INSUFFICIENT: _ClassVar[ErrorReason]
+    ERROR_REASON_THROTTLED: _ClassVar[ErrorReason]
+    ERROR_REASON_ROTATION_OPEN: _ClassVar[ErrorReason]
+    ERROR_REASON_ROTATION_NOT_OPEN: _ClassVar[ErrorReason]
+    ERROR_REASON_ROTATION_NOT_SAFE: _ClassVar[ErrorReason]
+    ERROR_REASON_SECRET_NOT_FOUND: _ClassVar[ErrorReason]
+    ERROR_REASON_LAST_SECRET: _ClassVar[ErrorReason]
 PAYMENT_STATUS_UNSPECIFIED: PaymentStatus
 PAYMENT_STATUS_PENDING: PaymentStatus
 PAYMENT_STATUS_AUTHORIZED: PaymentStatus
@@ -148,6 +154,12 @@ ERROR_REASON_PAYLOAD_PURGED: ErrorReason
 ERROR_REASON_ADMIN_KEY_MISSING: ErrorReason
 ERROR_REASON_ADMIN_KEY_INVALID: ErrorReason
 ERROR_REASON_ROLE_INSUFFICIENT: ErrorReason
+ERROR_REASON_THROTTLED: ErrorReason
+ERROR_REASON_ROTATION_OPEN: ErrorReason
+ERROR_REASON_ROTATION_NOT_OPEN: ErrorReason
+ERROR_REASON_ROTATION_NOT_SAFE: ErrorReason
+ERROR_REASON_SECRET_NOT_FOUND: ErrorReason
+ERROR_REASON_LAST_SECRET: ErrorReason
 
 class Payment(_message.Message):
     __slots__ = ("id", "provider", "payment_ref", "merchant_ref", "provider_ref", "status", "amount_minor", "currency", "create_time", "update_time")
