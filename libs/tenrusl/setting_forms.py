@@ -68,6 +68,22 @@ def seconds(low: float, high: float) -> Form:
     return Form(read, f"seconds, {low} to {high}")
 
 
+def rate(low: float, high: float) -> Form:
+    """A number a second, both limits included, or 0 for none."""
+    low_text, high_text = f"{low:g}", f"{high:.0f}"
+
+    def read(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            raise ValueError(f"must be a number from {low_text} to {high_text}, or 0 for no limit") from None
+        if value and not low <= value <= high:
+            raise ValueError(f"must be from {low_text} to {high_text}, or 0 for no limit")
+        return value
+
+    return Form(read, f"a second, {low_text} to {high_text}; `0` for no limit")
+
+
 def choice(kind: type[StrEnum]) -> Form:
     """One of an enumeration's words, in any case."""
 

@@ -36,8 +36,10 @@ from tenrusl.setting_forms import (
     Form,
     choice,
     integer,
+    rate,
     seconds,
 )
+from tenrusl.token_bucket import MAX_RATE, MIN_RATE
 
 __all__ = [
     "DEFAULT_FIELD",
@@ -196,6 +198,24 @@ class Settings:
         seconds(0.1, 60),
         "deadline of the gateway's calls",
         timedelta(seconds=10),
+    )
+    throttle_provider_rate: float = setting(
+        "TENRUSL_THROTTLE_PROVIDER_PER_SECOND",
+        rate(MIN_RATE, MAX_RATE),
+        "webhooks taken a second of each provider where `tenrusl throttle set` says nothing else; beyond these, 429",
+        0.0,
+    )
+    throttle_source_rate: float = setting(
+        "TENRUSL_THROTTLE_SOURCE_PER_SECOND",
+        rate(MIN_RATE, MAX_RATE),
+        "the same of each source address; behind a proxy set TENRUSL_TRUSTED_PROXIES too, or all are one",
+        0.0,
+    )
+    gateway_replicas: int = setting(
+        "TENRUSL_GATEWAY_REPLICAS",
+        integer(1, 1000),
+        "gateways that share each of these limits evenly; with 1 each takes the whole",
+        1,
     )
     idempotency_ttl: timedelta = setting(
         "TENRUSL_IDEMPOTENCY_TTL_SECONDS", seconds(1, 30 * 86400), "how long a reply is kept under its key",

@@ -8,8 +8,12 @@ from prometheus_client import CollectorRegistry
 from services.admin.audit import Audit
 from services.admin.audit_servicer import AuditServicer
 from services.admin.roles import ROLES
-from tenrusl.api.admin.v1 import audit_pb2, audit_pb2_grpc
+from services.admin.throttle import Throttles
+from services.admin.throttle_servicer import ThrottleServicer
+from tenrusl.api.admin.v1 import audit_pb2, audit_pb2_grpc, throttle_pb2, throttle_pb2_grpc
+from tenrusl.clock import SystemClock
 from tenrusl.operator_keys import configured_keys, keep_keys
+from tenrusl.provider_loading import load_providers
 from tenrusl.rpc.operators import Failures, with_operator
 from tenrusl.rpc.process import run
 from tenrusl.rpc.server import RpcServer
@@ -33,6 +37,11 @@ async def serve(settings: Settings, registry: CollectorRegistry) -> None:
         audit_pb2_grpc.add_AuditServiceServicer_to_server,
         AuditServicer(Audit(engine)),
         audit_pb2.DESCRIPTOR.services_by_name["AuditService"].full_name,
+    )
+    server.add(
+        throttle_pb2_grpc.add_ThrottleServiceServicer_to_server,
+        ThrottleServicer(Throttles(engine, SystemClock()), load_providers(settings)),
+        throttle_pb2.DESCRIPTOR.services_by_name["ThrottleService"].full_name,
     )
     try:
         # A background task that fails ends the process, and its supervisor starts a new one.

@@ -9,6 +9,23 @@ _SERVICES: Mapping[str, Mapping[str, Role]] = {
         "ListAuditEntries": Role.VIEWER,
         "VerifyAuditChain": Role.VIEWER,
     },
+    "tenrusl.api.admin.v1.BacklogService": {
+        "GetBacklog": Role.VIEWER,
+        "DiagnoseBacklog": Role.VIEWER,
+        "ListEvents": Role.VIEWER,
+        "GetEvent": Role.VIEWER,
+        "GetPayload": Role.ADMIN,
+        "ReplayEvents": Role.OPERATOR,
+        "RequeueDeadLetters": Role.OPERATOR,
+        "DiscardEvents": Role.OPERATOR,
+        "ConfirmEvents": Role.OPERATOR,
+        "RefuteEvents": Role.OPERATOR,
+    },
+    "tenrusl.api.admin.v1.ThrottleService": {
+        "SetThrottle": Role.OPERATOR,
+        "ClearThrottle": Role.OPERATOR,
+        "ListThrottles": Role.VIEWER,
+    },
 }
 
 ROLES: Mapping[str, Role | None] = {

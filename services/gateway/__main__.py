@@ -1,5 +1,6 @@
 """The gateway process."""
 
+import asyncio
 import sys
 
 from prometheus_client import CollectorRegistry
@@ -24,7 +25,11 @@ async def serve(settings: Settings, registry: CollectorRegistry) -> None:
     gateway = build(settings, registry, answers)
     server = build_server(gateway.app, settings.drain_timeout.total_seconds())
     try:
-        await serve_until_stopped(server, listener, on_stop=gateway.health.begin_drain)
+        # A background task that fails ends the process, and its supervisor starts a new one.
+        async with asyncio.TaskGroup() as group:
+            background = group.create_task(gateway.keep_limits())
+            await serve_until_stopped(server, listener, on_stop=gateway.health.begin_drain)
+            background.cancel()
     finally:
         await gateway.close()
 

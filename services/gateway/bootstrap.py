@@ -1,7 +1,9 @@
 """The gateway's object graph."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from grpc import aio
 from prometheus_client import CollectorRegistry
@@ -13,6 +15,8 @@ from services.gateway.health import Health
 from services.gateway.metrics import GatewayMetrics
 from services.gateway.openapi import OpenApi
 from services.gateway.payments import PaymentsApi
+from services.gateway.throttle import Throttle
+from services.gateway.throttle_limits import keep_limits, limits_from
 from services.gateway.webhooks import ProviderAnswers, WebhookEndpoint
 from tenrusl.api.ingress.v1.ingress_pb2_grpc import IngressServiceStub
 from tenrusl.api.processor.v1.payment_pb2_grpc import PaymentServiceStub
@@ -24,12 +28,13 @@ from tenrusl.settings import Settings
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayParts:
-    """What the process serves, and what it must end in this order."""
+    """What the process serves, what it runs beside, and what it must end in this order."""
 
     app: Gateway
     health: Health
     batcher: Batcher
     channels: tuple[aio.Channel, ...]
+    keep_limits: Callable[[], Coroutine[Any, Any, None]]
 
     async def close(self) -> None:
         """Finishes the batches that wait, then closes the connections."""
@@ -53,10 +58,18 @@ def build(settings: Settings, registry: CollectorRegistry, providers: Mapping[st
     )
     batcher = Batcher(_accept_through(ingress, timeout_seconds), limits, metrics)
     metrics.watch_waiting(lambda: batcher.waiting)
+    throttle = Throttle(
+        providers=providers,
+        provider_rate=settings.throttle_provider_rate,
+        source_rate=settings.throttle_source_rate,
+        replicas=settings.gateway_replicas,
+        metrics=metrics,
+    )
     webhooks = WebhookEndpoint(
         batcher=batcher,
         providers=providers,
         source_address=SourceAddress(settings.trusted_proxies),
+        throttle=throttle,
         metrics=metrics,
         clock=clock,
         max_body_bytes=settings.max_body_bytes,
@@ -71,7 +84,13 @@ def build(settings: Settings, registry: CollectorRegistry, providers: Mapping[st
     health = Health(ingress)
     routes = [*payments.routes(), *health.routes(), *OpenApi().routes()]
     app = Gateway(webhooks, routes, metrics, clock)
-    return GatewayParts(app=app, health=health, batcher=batcher, channels=(ingress, processor))
+    return GatewayParts(
+        app=app,
+        health=health,
+        batcher=batcher,
+        channels=(ingress, processor),
+        keep_limits=partial(keep_limits, throttle, limits_from(ingress), metrics),
+    )
 
 
 def _accept_through(channel: aio.Channel, timeout_seconds: float) -> Accept:

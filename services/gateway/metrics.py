@@ -1,5 +1,6 @@
 """The gateway's metrics and access log."""
 
+import contextlib
 from collections import Counter as Tally
 from collections.abc import Callable, Sequence
 
@@ -45,6 +46,21 @@ class GatewayMetrics:
             ["why"],
             registry=registry,
         )
+        self._throttled = Counter(
+            "tenrusl_throttled_webhooks",
+            "webhooks answered 429, by the limit that refused them: provider, source",
+            ["limit", "provider"],
+            registry=registry,
+        )
+        self._throttle = Gauge(
+            "tenrusl_throttle_per_second",
+            "webhooks that this gateway takes a second; no value without a limit",
+            ["provider"],
+            registry=registry,
+        )
+        self._limits_read = Counter(
+            "tenrusl_throttle_reads", "times that the limits were asked for: ok, failed", ["result"], registry=registry
+        )
         self._batch_size = Histogram(
             "tenrusl_gateway_batch_webhooks", "webhooks in a batch", buckets=_BATCH_SIZES, registry=registry
         )
@@ -75,6 +91,22 @@ class GatewayMetrics:
     def body_refused(self, why: str) -> None:
         """A body was too_large or too_slow, or its client_gone."""
         self._refused_bodies.labels(why).inc()
+
+    def throttled(self, limit: str, provider: str) -> None:
+        """A webhook was over a limit: provider or source. `provider` is one that is known, or "other"."""
+        self._throttled.labels(limit, provider).inc()
+
+    def throttle_set(self, provider: str, per_second: float | None) -> None:
+        """This many webhooks of a provider are taken from now on; None: all."""
+        if per_second is None:
+            with contextlib.suppress(KeyError):
+                self._throttle.remove(provider)
+        else:
+            self._throttle.labels(provider).set(per_second)
+
+    def limits_read(self, *, ok: bool) -> None:
+        """The limits were asked for."""
+        self._limits_read.labels("ok" if ok else "failed").inc()
 
     def batch_done(
         self,

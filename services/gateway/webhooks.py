@@ -30,6 +30,7 @@ from services.gateway.headers import (
 from services.gateway.metrics import GatewayMetrics
 from services.gateway.problems import CLOSE, CONTENT_TYPE, HEADERS_TOO_LARGE, TOO_LARGE, TOO_SLOW, Problem, unavailable
 from services.gateway.protocol import EXCHANGE
+from services.gateway.throttle import Throttle
 from tenrusl.api.common.v1.common_pb2 import ErrorReason
 from tenrusl.api.ingress.v1.ingress_pb2 import WebhookDisposition as Disposition
 from tenrusl.clock import Clock
@@ -95,6 +96,7 @@ class WebhookEndpoint:
         batcher: Batcher,
         providers: Mapping[str, ProviderAnswers],
         source_address: SourceAddress,
+        throttle: Throttle,
         metrics: GatewayMetrics,
         clock: Clock,
         max_body_bytes: int,
@@ -102,6 +104,7 @@ class WebhookEndpoint:
     ) -> None:
         self._batcher = batcher
         self._source_address = source_address
+        self._throttle = throttle
         self._metrics = metrics
         self._clock = clock
         self._max_body_bytes = max_body_bytes
@@ -138,6 +141,10 @@ class WebhookEndpoint:
             return self._method_not_allowed(provider, request_id)
         if too_large(headers):
             return _problem(HEADERS_TOO_LARGE, request_id)
+        source_ip = self._source_address.find(scope["client"][0] if scope["client"] else "", headers)
+        refusal = self._throttle.refusal(provider, source_ip)
+        if refusal is not None:
+            return _problem(refusal, request_id)
         try:
             body = scope[EXCHANGE].body_at_hand()
             if body is None or len(body) > self._max_body_bytes:
@@ -157,7 +164,7 @@ class WebhookEndpoint:
             query=scope["query_string"].decode("latin-1"),
             headers=headers,
             body=body,
-            source_ip=self._source_address.find(scope["client"][0] if scope["client"] else "", headers),
+            source_ip=source_ip,
             request_id=request_id,
         )
         try:

@@ -12,7 +12,8 @@ from services.ingress.judge import Judge
 from services.ingress.metrics import IngressMetrics
 from services.ingress.partitions import keep_partitions
 from services.ingress.servicer import IngressServicer, process_events_by
-from tenrusl.api.ingress.v1 import ingress_pb2, ingress_pb2_grpc
+from services.ingress.throttle_feed import ThrottleFeedServicer
+from tenrusl.api.ingress.v1 import ingress_pb2, ingress_pb2_grpc, throttle_pb2, throttle_pb2_grpc
 from tenrusl.api.processor.v1 import processor_pb2_grpc
 from tenrusl.clock import SystemClock
 from tenrusl.crypto import PayloadCipher, decode_app_key
@@ -68,6 +69,11 @@ async def serve(settings: Settings, registry: CollectorRegistry) -> None:
         ingress_pb2_grpc.add_IngressServiceServicer_to_server,
         IngressServicer(acceptor),
         ingress_pb2.DESCRIPTOR.services_by_name["IngressService"].full_name,
+    )
+    server.add(
+        throttle_pb2_grpc.add_ThrottleFeedServiceServicer_to_server,
+        ThrottleFeedServicer(engine),
+        throttle_pb2.DESCRIPTOR.services_by_name["ThrottleFeedService"].full_name,
     )
     try:
         # A background task that fails ends the process, and its supervisor starts a new one.

@@ -12,6 +12,7 @@ from tenrusl.rpc.server import MAX_MESSAGE_BYTES
 # AcceptWebhooks and ProcessEvents are repeated by the provider and the schedule, which back off.
 _RETRIED = (
     {"service": "grpc.health.v1.Health", "method": "Check"},
+    {"service": "tenrusl.api.ingress.v1.ThrottleFeedService", "method": "GetThrottles"},
     {"service": "tenrusl.api.processor.v1.ProcessorService", "method": "ListUnconfirmedEvents"},
     {"service": "tenrusl.api.processor.v1.ProcessorService", "method": "LookUpEvents"},
     {"service": "tenrusl.api.processor.v1.PaymentService", "method": "GetPayment"},

@@ -7,6 +7,7 @@ from sqlalchemy import (
     Column,
     Date,
     DateTime,
+    Double,
     Index,
     Integer,
     LargeBinary,
@@ -146,6 +147,33 @@ audit_log = Table(
     Column("hash", LargeBinary, nullable=False),
     Index("audit_log_target_idx", "target", "number"),
     Index("audit_log_actor_idx", "actor", "number"),
+)
+
+# Limits of webhooks a second that operators set.
+throttles = Table(
+    "throttles",
+    metadata,
+    Column("provider", Text, primary_key=True),
+    Column("requests_per_second", Double, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("set_by", Text, nullable=False),
+    Column("set_at", _TIME, nullable=False),
+)
+
+# Whole requests, sealed, of which no accepted secret was the signer's. For a day, bounded for each provider.
+rejected_webhooks = Table(
+    "rejected_webhooks",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("provider", Text, nullable=False),
+    Column("received_at", _TIME, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("request_id", Text, nullable=False),
+    Column("source_ip", Text, nullable=False),
+    Column("sealed_bytes", Integer, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Index("rejected_webhooks_provider_idx", "provider", "id", postgresql_include=["sealed_bytes"]),
+    Index("rejected_webhooks_age_idx", "received_at"),
 )
 
 # The one body that a transmission is good for, where the signature alone would let others through.

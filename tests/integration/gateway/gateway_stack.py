@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 from services.gateway.bootstrap import GatewayParts, build
 from services.gateway.server import build_server, listen
 from services.gateway.webhooks import ProviderAnswers
-from tenrusl.api.ingress.v1 import ingress_pb2, ingress_pb2_grpc
+from tenrusl.api.ingress.v1 import ingress_pb2, ingress_pb2_grpc, throttle_pb2, throttle_pb2_grpc
 from tenrusl.api.processor.v1 import payment_pb2_grpc
 from tenrusl.providers.replies import REJECTED
 from tenrusl.providers.types import Outcome, Reply
@@ -102,6 +102,25 @@ class FakePayments(payment_pb2_grpc.PaymentServiceServicer):
     CreatePayment = GetPayment = GetPaymentByReference = ListPayments = _any
 
 
+class FakeThrottleFeed(throttle_pb2_grpc.ThrottleFeedServiceServicer):
+    """Tells `limits`, or fails with `error`."""
+
+    def __init__(self) -> None:
+        self.limits: dict[str, float] = {}
+        self.error: Exception | None = None
+
+    async def GetThrottles(  # noqa: N802 - the RPC's name
+        self, request: throttle_pb2.GetThrottlesRequest, context: aio.ServicerContext[Any, Any]
+    ) -> throttle_pb2.GetThrottlesResponse:
+        if self.error is not None:
+            raise self.error
+        throttles = [
+            throttle_pb2.ProviderThrottle(provider=provider, requests_per_second=limit)
+            for provider, limit in self.limits.items()
+        ]
+        return throttle_pb2.GetThrottlesResponse(throttles=throttles)
+
+
 @dataclass(frozen=True)
 class Answer:
     status: int
@@ -119,6 +138,7 @@ class Stack:
     port: int
     ingress: FakeIngress
     payments: FakePayments
+    throttle_feed: FakeThrottleFeed
     ingress_server: RpcServer
     ingress_port: int
     gateway: GatewayParts
@@ -178,7 +198,7 @@ async def eventually(condition: Callable[[], bool | Awaitable[bool]]) -> None:
 
 @asynccontextmanager
 async def gateway_stack(**settings: Any) -> AsyncIterator[Stack]:
-    ingress, payments = FakeIngress(), FakePayments()
+    ingress, payments, throttle_feed = FakeIngress(), FakePayments(), FakeThrottleFeed()
     base = Settings(app_key=APP_KEY)
     ingress_server = RpcServer(
         name="ingress", listen=LOCAL, settings=base, registry=CollectorRegistry(), ready=ingress.ready
@@ -188,6 +208,11 @@ async def gateway_stack(**settings: Any) -> AsyncIterator[Stack]:
     )
     ingress_server.add(
         payment_pb2_grpc.add_PaymentServiceServicer_to_server, payments, "tenrusl.api.processor.v1.PaymentService"
+    )
+    ingress_server.add(
+        throttle_pb2_grpc.add_ThrottleFeedServiceServicer_to_server,
+        throttle_feed,
+        "tenrusl.api.ingress.v1.ThrottleFeedService",
     )
     ingress_port = await ingress_server.start()
     target = f"dns:///127.0.0.1:{ingress_port}"
@@ -201,7 +226,16 @@ async def gateway_stack(**settings: Any) -> AsyncIterator[Stack]:
     server = build_server(gateway.app, 1)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     try:
-        yield Stack(listener.getsockname()[1], ingress, payments, ingress_server, ingress_port, gateway, registry)
+        yield Stack(
+            port=listener.getsockname()[1],
+            ingress=ingress,
+            payments=payments,
+            throttle_feed=throttle_feed,
+            ingress_server=ingress_server,
+            ingress_port=ingress_port,
+            gateway=gateway,
+            registry=registry,
+        )
     finally:
         ingress.release.set()
         server.should_exit = True
