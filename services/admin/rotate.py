@@ -1,0 +1,326 @@
+"""Rotating providers' secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from services.admin.secret_checks import (
+    MAX_OWNER_CHARACTERS,
+    MAX_REASON_CHARACTERS,
+    check_secret,
+    check_text,
+    find_field,
+)
+from services.admin.secret_views import Known, SecretView, read_known
+from tenrusl.clock import Clock
+from tenrusl.crypto import SecretCipher
+from tenrusl.errors import ConflictError, NotFoundError, Reason
+from tenrusl.operators import Operator
+from tenrusl.providers.types import Provider
+from tenrusl.rotation import (
+    ACCEPTED,
+    QUIET,
+    Blocker,
+    Evidence,
+    SecretStatus,
+    abort,
+    blockers,
+    check_begin,
+    complete,
+    open_rotation,
+    revoke,
+    version_name,
+)
+from tenrusl.secret import Secret
+from tenrusl.store.audit import AuditEntry, append_entry
+from tenrusl.store.engine import Connection, Engine, transaction
+from tenrusl.store.signature_counts import PERIOD, count_rejections, read_reports
+from tenrusl.store.signing_secrets import SecretRow, insert_version, lock_secrets, read_revision, set_status
+
+_HOUR = timedelta(hours=1)
+# Of the environment's secrets, which nobody brought in by a rotation.
+_FOUND = "found in the environment"
+_WHY = {
+    Blocker.TOO_SOON: "it began too short a time ago",
+    Blocker.OLD_STILL_MATCHES: "the old version has matched recently",
+    Blocker.NEW_NEVER_MATCHED: "the new version has never matched",
+    Blocker.REJECTIONS_ROSE: "more webhooks are rejected than before it began",
+    Blocker.INGRESS_SILENT: "an ingress does not report, or none does",
+    Blocker.INGRESS_BEHIND: "an ingress does not accept the new version yet",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks, and under which request id."""
+
+    operator: Operator
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BeginOrder:
+    """A secret to be rotated in. field: empty for the provider's main one."""
+
+    provider: str
+    field: str
+    secret: Secret
+    owner: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RotationState:
+    """An open rotation. rejections: webhooks of the provider an hour."""
+
+    new: SecretView
+    old: Sequence[SecretView]
+    blockers: Sequence[Blocker] = ()
+    rejections_before: float = 0
+    rejections_now: float = 0
+
+
+class Rotations:
+    """The use cases of RotationService.
+
+    notify: tells ingress after each change, and does not fail; without it ingress finds out by polling.
+    quiet: how long old versions must not have matched.
+    """
+
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        providers: Mapping[str, Provider],
+        cipher: SecretCipher,
+        notify: Callable[[], Awaitable[None]],
+        clock: Clock,
+        quiet: timedelta = QUIET,
+    ) -> None:
+        self._engine = engine
+        self._providers = providers
+        self._cipher = cipher
+        self._notify = notify
+        self._clock = clock
+        self.quiet = quiet
+
+    async def begin(self, order: BeginOrder, caller: Caller) -> RotationState:
+        """Raises InvalidFieldError, ConflictError(ROTATION_OPEN), NotFoundError(SECRET_NOT_FOUND)."""
+        provider, now = order.provider, self._clock.now()
+        field = find_field(self._providers, provider, order.field)
+        check_secret(self._providers[provider], field, order.secret)
+        check_text("owner", order.owner, MAX_OWNER_CHARACTERS)
+        check_text("reason", order.reason, MAX_REASON_CHARACTERS)
+        async with transaction(self._engine) as connection:
+            await lock_secrets(connection)
+            before = await self._take_over(connection, provider, field, now)
+            statuses = before.statuses(field)
+            if not statuses:
+                raise NotFoundError(
+                    Reason.SECRET_NOT_FOUND,
+                    f"there is no {field} of {provider} to be rotated: no ingress reports one in its environment",
+                )
+            check_begin(statuses)
+            number = _next_number(before)
+            await insert_version(
+                connection,
+                SecretRow(
+                    provider=provider,
+                    number=number,
+                    field=field,
+                    status=SecretStatus.NEXT,
+                    from_environment=False,
+                    sealed=self._cipher.seal(order.secret, provider=provider, field=field, number=number),
+                    fingerprint=self._cipher.fingerprint(order.secret, provider=provider, field=field),
+                    owner=order.owner,
+                    reason=order.reason,
+                    created_by=caller.operator.name,
+                    created_at=now,
+                    rejections_before=await count_rejections(connection, provider, now - _HOUR, now),
+                ),
+            )
+            after = await read_known(connection, [provider], now)
+            notes = {"version": version_name(number), "owner": order.owner, "reason": order.reason}
+            await _audit(connection, "rotation.begin", (before, after), field, caller, now, notes)
+        await self._notify()
+        return _state_of(after, field, number)
+
+    async def get(self, provider: str, field: str) -> RotationState:
+        """Raises InvalidFieldError, ConflictError(ROTATION_NOT_OPEN)."""
+        field = find_field(self._providers, provider, field)
+        async with transaction(self._engine) as connection:
+            now = self._clock.now()
+            return await self._judge(connection, await read_known(connection, [provider], now), field, now)
+
+    async def complete(self, provider: str, field: str, caller: Caller, *, force: bool = False) -> RotationState:
+        """What is current now, and what was retired. Raises InvalidFieldError, ConflictError: ROTATION_NOT_OPEN,
+        ROTATION_NOT_SAFE unless forced."""
+        field, now = find_field(self._providers, provider, field), self._clock.now()
+        async with transaction(self._engine) as connection:
+            # Before the lock, whose revision no ingress can have yet.
+            state = await self._judge(connection, await read_known(connection, [provider], now), field, now)
+            if state.blockers and not force:
+                why = "; ".join(_WHY[blocker] for blocker in state.blockers)
+                raise ConflictError(Reason.ROTATION_NOT_SAFE, f"not safe to complete: {why}")
+            await lock_secrets(connection)
+            before = await self._take_over(connection, provider, field, now)
+            changes = complete(before.statuses(field))
+            after = await _apply(connection, provider, changes, now)
+            notes = {"forced": force, "blockers": [blocker.value for blocker in state.blockers]}
+            await _audit(connection, "rotation.complete", (before, after), field, caller, now, notes)
+        await self._notify()
+        views = {number: after.view(row) for row in after.rows if (number := row.number) in changes}
+        new = next(number for number, status in changes.items() if status is SecretStatus.CURRENT)
+        return RotationState(new=views.pop(new), old=list(views.values()))
+
+    async def abort(self, provider: str, field: str, caller: Caller, *, leave_none: bool = False) -> SecretView:
+        """The version that was taken back. Raises InvalidFieldError, ConflictError: ROTATION_NOT_OPEN, LAST_SECRET."""
+        field, now = find_field(self._providers, provider, field), self._clock.now()
+        async with transaction(self._engine) as connection:
+            await lock_secrets(connection)
+            before = await read_known(connection, [provider], now)
+            changes = abort(before.statuses(field), leave_none=leave_none)
+            after = await _apply(connection, provider, changes, now)
+            await _audit(connection, "rotation.abort", (before, after), field, caller, now, {})
+        await self._notify()
+        return _view(after, next(iter(changes)))
+
+    async def revoke(
+        self, provider: str, field: str, version: str, reason: str, caller: Caller, *, leave_none: bool = False
+    ) -> SecretView:
+        """The version that was revoked; again is no error. version: as in `versions`.
+
+        Raises InvalidFieldError, NotFoundError(SECRET_NOT_FOUND), ConflictError(LAST_SECRET).
+        """
+        field, now = find_field(self._providers, provider, field), self._clock.now()
+        check_text("reason", reason, MAX_REASON_CHARACTERS)
+        async with transaction(self._engine) as connection:
+            await lock_secrets(connection)
+            unmet = (await read_known(connection, [provider], now)).unmet(field)
+            before = await self._take_over(connection, provider, field, now)
+            found = {version_name(row.number): row.number for row in before.rows if row.field == field}
+            for secret in unmet:
+                found[secret.version] = next(
+                    row.number
+                    for row in before.rows
+                    if (row.field, row.fingerprint) == (field, secret.fingerprint)
+                    and row.status is not SecretStatus.ABORTED
+                )
+            if version not in found:
+                raise NotFoundError(Reason.SECRET_NOT_FOUND, f"{field} of {provider} has no such version")
+            changes = revoke(before.statuses(field), found[version], leave_none=leave_none)
+            after = await _apply(connection, provider, changes, now)
+            notes = {"version": version_name(found[version]), "reason": reason}
+            await _audit(connection, "secret.revoke", (before, after), field, caller, now, notes)
+        await self._notify()
+        return _view(after, found[version])
+
+    async def versions(self, provider: str = "") -> list[SecretView]:
+        """All versions, or those of one provider, by provider and field, oldest first. Raises InvalidFieldError."""
+        if provider:
+            find_field(self._providers, provider, "")
+        async with transaction(self._engine) as connection:
+            known = await read_known(connection, [provider] if provider else sorted(self._providers), self._clock.now())
+        views = [known.view(row) for row in known.rows] + [known.view_unmet(secret) for secret in known.unmet()]
+        return sorted(views, key=lambda view: (view.provider, view.field))  # stable: oldest first within
+
+    async def _take_over(self, connection: Connection, provider: str, field: str, now: datetime) -> Known:
+        """Makes the environment's secrets versions of the store, so that they can be retired; what is known then."""
+        known = await read_known(connection, [provider], now)
+        unmet = known.unmet(field)
+        for number, secret in enumerate(unmet, _next_number(known)):
+            await insert_version(
+                connection,
+                SecretRow(
+                    provider=provider,
+                    number=number,
+                    field=field,
+                    status=SecretStatus.CURRENT,
+                    from_environment=True,
+                    sealed=None,
+                    fingerprint=secret.fingerprint,
+                    owner="",
+                    reason=_FOUND,
+                    created_by="",
+                    created_at=now,
+                ),
+            )
+        return await read_known(connection, [provider], now) if unmet else known
+
+    async def _judge(self, connection: Connection, known: Known, field: str, now: datetime) -> RotationState:
+        number = open_rotation(known.statuses(field))
+        if number is None:
+            raise ConflictError(Reason.ROTATION_NOT_OPEN, "no rotation of this secret is open")
+        state = _state_of(known, field, number)
+        row = next(row for row in known.rows if row.number == number)
+        recent = now - self.quiet
+        # Periods that began before count whole: at the most one more than the time that is looked at.
+        counted = await count_rejections(connection, row.provider, max(recent, row.created_at) - PERIOD, now)
+        span = min(self.quiet, now - row.created_at) + PERIOD
+        revision, reports = await read_revision(connection), await read_reports(connection)
+        evidence = Evidence(
+            began_at=row.created_at,
+            old_matches=[view.last_match for view in state.old],
+            new_match=state.new.last_match,
+            rejections_before=row.rejections_before,
+            rejections_now=counted * (_HOUR / span),
+            reports=[now - report.at for report in reports],
+            behind=any(report.revision < revision for report in reports),
+        )
+        return RotationState(
+            new=state.new,
+            old=state.old,
+            blockers=blockers(evidence, now, quiet=self.quiet),
+            rejections_before=evidence.rejections_before,
+            rejections_now=evidence.rejections_now,
+        )
+
+
+async def _apply(connection: Connection, provider: str, changes: Mapping[int, SecretStatus], now: datetime) -> Known:
+    for number, status in changes.items():
+        await set_status(connection, provider, number, status, now)
+    return await read_known(connection, [provider], now)
+
+
+def _state_of(known: Known, field: str, new: int) -> RotationState:
+    old = [known.view(row) for row in known.rows if row.field == field and row.status is SecretStatus.CURRENT]
+    return RotationState(new=_view(known, new), old=old + [known.view_unmet(secret) for secret in known.unmet(field)])
+
+
+def _view(known: Known, number: int) -> SecretView:
+    return next(known.view(row) for row in known.rows if row.number == number)
+
+
+def _next_number(known: Known) -> int:
+    return max((row.number for row in known.rows), default=0) + 1
+
+
+async def _audit(
+    connection: Connection,
+    action: str,
+    states: tuple[Known, Known],
+    field: str,
+    caller: Caller,
+    now: datetime,
+    notes: Mapping[str, object],
+) -> None:
+    before, after = states
+    await append_entry(
+        connection,
+        AuditEntry(
+            at=now,
+            actor=caller.operator.name,
+            role=caller.operator.role.value,
+            action=action,
+            target=f"secret/{after.rows[0].provider}/{field}",
+            request_id=caller.request_id,
+            before={"accepted": _accepted(before, field)},
+            after={"accepted": _accepted(after, field), **notes},
+        ),
+    )
+
+
+def _accepted(known: Known, field: str) -> list[str]:
+    return [version_name(number) for number, status in known.statuses(field).items() if status in ACCEPTED]
