@@ -14,6 +14,7 @@ from tenrusl.cli.events import events
 from tenrusl.cli.maintenance import maintenance
 from tenrusl.cli.payloads import payloads
 from tenrusl.cli.simulate import simulate
+from tenrusl.cli.throttle import throttle
 from tenrusl.cli.webhooks import webhooks
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -52,3 +53,4 @@ app.add_typer(webhooks, name="webhooks")
 app.add_typer(payloads, name="payloads")
 app.add_typer(maintenance, name="maintenance")
 app.add_typer(audit, name="audit")
+app.add_typer(throttle, name="throttle")

@@ -1,7 +1,12 @@
 """Limits of providers: set, cleared and listed through real gRPC, each change with its audit entry."""
 
 import asyncio
+import json
+import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -31,6 +36,7 @@ from tests.builders import START, FixedClock, rows
 OPERATOR, VIEWER = "o" * 40, "v" * 40
 KEYS = OperatorKeys([key_of("olga", Role.OPERATOR, Secret(OPERATOR)), key_of("vera", Role.VIEWER, Secret(VIEWER))])
 SETTINGS = Settings(app_key=Secret("base64:" + "A" * 43 + "="))
+_TENRUSL = str(Path(sys.executable).with_name("tenrusl"))
 AUDITED = "SELECT actor, role, action, target, request_id, before, after FROM audit_log ORDER BY number"
 
 
@@ -151,3 +157,26 @@ async def test_ingress_tells_gateways_what_is_set(engine: Engine, stub: Any) -> 
         found = await feed.GetThrottles(feed_pb2.GetThrottlesRequest(), timeout=10)
     await server.stop(0)
     assert [(item.provider, item.requests_per_second) for item in found.throttles] == [("stripe", 50), ("xendit", 2.5)]
+
+
+async def test_the_command_line_sets_lists_and_clears(address: str) -> None:
+    async def tenrusl(*arguments: str) -> tuple[int | None, str]:
+        """Exit status, and what was printed."""
+        process = await asyncio.create_subprocess_exec(
+            _TENRUSL, "throttle", *arguments, "--admin", address,
+            env={"PATH": os.environ["PATH"], "TENRUSL_ADMIN_KEY": OPERATOR},
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        printed, _ = await process.communicate()
+        return process.returncode, printed.decode()
+
+    assert await tenrusl("list") == (0, "no provider has a limit of its own\n")
+    assert await tenrusl("set", "stripe", "2.5", "--reason", "flood") == (0, "stripe: 2.5 webhooks a second\n")
+    _, table = await tenrusl("list")
+    assert table.splitlines()[1].split() == ["stripe", "2.5", "2026-03-01", "12:00:00", "olga", "flood"]
+    _, listed = await tenrusl("list", "--json")
+    assert [item["requests_per_second"] for item in json.loads(listed)["throttles"]] == [2.5]
+    assert await tenrusl("clear", "stripe", "--reason", "over", "--json") == (0, '{"was_set":true}\n')
+    status, complaint = await tenrusl("set", "nosuch", "1", "--reason", "flood")
+    assert status == 1
+    assert "provider: must be one of stripe, xendit" in complaint
