@@ -55,6 +55,7 @@ class Reason(StrEnum):
     ROTATION_NOT_SAFE = "ROTATION_NOT_SAFE"
     SECRET_NOT_FOUND = "SECRET_NOT_FOUND"
     LAST_SECRET = "LAST_SECRET"
+    PAYLOAD_SEALED = "PAYLOAD_SEALED"
 
 
 @dataclass(frozen=True, slots=True)
