@@ -21,6 +21,14 @@ _SERVICES: Mapping[str, Mapping[str, Role]] = {
         "ConfirmEvents": Role.OPERATOR,
         "RefuteEvents": Role.OPERATOR,
     },
+    "tenrusl.api.admin.v1.RotationService": {
+        "BeginRotation": Role.ADMIN,
+        "GetRotation": Role.VIEWER,
+        "CompleteRotation": Role.ADMIN,
+        "AbortRotation": Role.ADMIN,
+        "RevokeSecret": Role.ADMIN,
+        "ListSecretVersions": Role.VIEWER,
+    },
     "tenrusl.api.admin.v1.ThrottleService": {
         "SetThrottle": Role.OPERATOR,
         "ClearThrottle": Role.OPERATOR,

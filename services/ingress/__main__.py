@@ -1,6 +1,7 @@
 """The ingress process."""
 
 import asyncio
+import socket
 import sys
 
 from prometheus_client import CollectorRegistry
@@ -12,11 +13,16 @@ from services.ingress.judge import Judge
 from services.ingress.metrics import IngressMetrics
 from services.ingress.partitions import keep_partitions
 from services.ingress.servicer import IngressServicer, process_events_by
+from services.ingress.signature_counts import SignatureCounts
+from services.ingress.stored_secrets import StoredSecrets
 from services.ingress.throttle_feed import ThrottleFeedServicer
 from tenrusl.api.ingress.v1 import ingress_pb2, ingress_pb2_grpc, throttle_pb2, throttle_pb2_grpc
 from tenrusl.api.processor.v1 import processor_pb2_grpc
 from tenrusl.clock import SystemClock
-from tenrusl.crypto import PayloadCipher, decode_app_key
+from tenrusl.coordination.client import build_redis
+from tenrusl.coordination.secret_news import listen_for_secret_news
+from tenrusl.crypto import PayloadCipher, SecretCipher, decode_app_key
+from tenrusl.ids import uuid7
 from tenrusl.keysources.https import HttpsClient
 from tenrusl.keysources.source import KeySource
 from tenrusl.postback.source import Postback
@@ -36,9 +42,24 @@ async def serve(settings: Settings, registry: CollectorRegistry) -> None:
     channel = build_channel(settings.processor_target)
     clock = SystemClock()
     metrics = IngressMetrics(registry, providers)
+    app_key = decode_app_key(settings.app_key)
+    secret_cipher = SecretCipher(app_key)
     credentials = CredentialBook(
-        providers, settings.credentials, files=settings.credential_files, read=load_credentials
+        providers,
+        settings.credentials,
+        files=settings.credential_files,
+        read=load_credentials,
+        cipher=secret_cipher,
     )
+    stored_secrets = StoredSecrets(engine, credentials, secret_cipher)
+    signatures = SignatureCounts(
+        engine,
+        credentials,
+        clock,
+        instance=f"{socket.gethostname()}/{uuid7(clock.now())}",
+        revision=lambda: stored_secrets.revision,
+    )
+    redis = build_redis(settings.redis_dsn)
     store = EventStore(engine, partition_days=settings.payload_partition_days)
     keys = KeySource(HttpsClient(ca_file=settings.key_ca_file).get, clock)
     postback = Postback(HttpsClient().post, clock)
@@ -48,7 +69,7 @@ async def serve(settings: Settings, registry: CollectorRegistry) -> None:
             providers=providers,
             allowed=settings.allowed_providers,
             credentials=credentials,
-            cipher=PayloadCipher(decode_app_key(settings.app_key)),
+            cipher=PayloadCipher(app_key),
         ),
         keys=keys,
         postback=postback,
@@ -57,13 +78,19 @@ async def serve(settings: Settings, registry: CollectorRegistry) -> None:
         handoff_delay=settings.handoff_delay,
         clock=clock,
         metrics=metrics,
+        secrets_known=lambda: stored_secrets.known,
+        count_signatures=signatures.count,
     )
+
+    async def ready() -> bool:
+        return stored_secrets.known and await is_ready(engine)
+
     server = RpcServer(
         name="ingress",
         listen=settings.ingress_listen,
         settings=settings,
         registry=registry,
-        ready=lambda: is_ready(engine),
+        ready=ready,
     )
     server.add(
         ingress_pb2_grpc.add_IngressServiceServicer_to_server,
@@ -78,12 +105,21 @@ async def serve(settings: Settings, registry: CollectorRegistry) -> None:
     try:
         # A background task that fails ends the process, and its supervisor starts a new one.
         async with asyncio.TaskGroup() as group:
-            work = (handoff.run(), credentials.watch(), keep_partitions(store, clock))
+            work = (
+                handoff.run(),
+                credentials.watch(),
+                keep_partitions(store, clock),
+                stored_secrets.keep(),
+                signatures.keep(),
+                listen_for_secret_news(redis, stored_secrets.wake),
+            )
             background = [group.create_task(task) for task in work]
             await server.run()
             for task in background:
                 task.cancel()
     finally:
+        await signatures.close()
+        await redis.aclose()
         await keys.close()
         await postback.close()
         await channel.close()

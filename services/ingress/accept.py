@@ -23,6 +23,7 @@ from tenrusl.store.events import NewEvent
 _log = structlog.get_logger("accept")
 # Provider, event id, and where the provider has replay keys: this and the body's SHA-256.
 _Key = tuple[str, str, str | None, bytes | None]
+CountSignatures = Callable[[Sequence[Delivery], Sequence[Judgement], datetime], None]
 # The webhooks of one batch wait together: for what takes longer, the provider is asked to come again.
 MAX_NETWORK_WAIT_SECONDS = 2.0
 
@@ -45,6 +46,7 @@ _REFUSED = Outcome(Disposition.NOT_STORED, Reason.STORE_REFUSED)
 _KEY_UNAVAILABLE = Refusal(Disposition.NOT_STORED, Reason.KEY_UNAVAILABLE)
 _VERIFICATION_UNAVAILABLE = Refusal(Disposition.NOT_STORED, Reason.VERIFICATION_UNAVAILABLE)
 _REUSED = Outcome(Disposition.REJECTED, Reason.TRANSMISSION_REUSED)
+_SECRETS_UNKNOWN = Refusal(Disposition.NOT_STORED, Reason.DATABASE_UNAVAILABLE)
 _DEFECT = Refusal(Disposition.NOT_STORED, Reason.INTERNAL)
 
 
@@ -53,6 +55,8 @@ class Acceptor:
 
     handoff_delay: an event that nobody processed is due by itself this long after its receipt.
     hand_off: called with the ids of new events after their commit; it must not block.
+    secrets_known: before, no webhook can be judged, and all are to be sent again. count_signatures: called with each
+    batch as it was judged; it must not block.
     """
 
     def __init__(
@@ -66,6 +70,8 @@ class Acceptor:
         handoff_delay: timedelta,
         clock: Clock,
         metrics: IngressMetrics,
+        secrets_known: Callable[[], bool] = lambda: True,
+        count_signatures: CountSignatures | None = None,
     ) -> None:
         self._judge = judge
         self._keys = keys
@@ -75,6 +81,8 @@ class Acceptor:
         self._handoff_delay = handoff_delay
         self._clock = clock
         self._metrics = metrics
+        self._secrets_known = secrets_known
+        self._count_signatures = count_signatures
 
     async def accept(self, deliveries: Sequence[Delivery]) -> list[Outcome]:
         """One outcome for each delivery, in the same order. Stored ones are committed when this returns."""
@@ -82,6 +90,8 @@ class Acceptor:
         now = self._clock.now()
         found = await self._ask_network(deliveries, now)
         judged = [self._judge_one(delivery, now, found.get(n)) for n, delivery in enumerate(deliveries)]
+        if self._count_signatures is not None:
+            self._count_signatures(deliveries, judged, now)
         batches = _batches([item for item in judged if isinstance(item, NewEvent)])
         judged_at = time.perf_counter()
         stored: dict[_Key, Outcome] = {}
@@ -146,6 +156,8 @@ class Acceptor:
         return outcome if reply is None else replace(outcome, reply=reply)
 
     def _judge_one(self, delivery: Delivery, now: datetime, fetched: Credentials | Refusal | None) -> Judgement:
+        if not self._secrets_known():
+            return _SECRETS_UNKNOWN
         if isinstance(fetched, Refusal):
             return fetched
         try:

@@ -1,14 +1,17 @@
-"""The secrets of providers, in memory, checked, and read again when a mounted file changes."""
+"""The secrets of providers, in memory, checked: those of the environment, and those of the store beside them."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from pathlib import Path
 
 import structlog
 
+from tenrusl.crypto import SecretCipher
 from tenrusl.providers.types import Credentials, Provider, SecretVersion
+from tenrusl.rotation import StoredField, accepted_versions
 from tenrusl.secret import Secret
 from tenrusl.settings import DEFAULT_FIELD, CredentialVersions, SettingsError, credential_variable
+from tenrusl.store.signature_counts import EnvironmentSecret
 
 POLL_SECONDS = 1.0
 _log = structlog.get_logger("credentials")
@@ -20,7 +23,8 @@ class CredentialBook(Mapping[str, Credentials]):
 
     files: mounted secrets; when one changes, `read` is called for all credentials anew. read: raises
     SettingsError when they cannot be read; then the ones in memory stay in force, as they do when a new one is of
-    no use. Raises SettingsError, naming every variable, for credentials that are of no use from the start.
+    no use. cipher: recognises those of the environment that the store knows; None where there is no store. Raises
+    SettingsError, naming every variable, for credentials that are of no use from the start.
     """
 
     def __init__(
@@ -30,13 +34,18 @@ class CredentialBook(Mapping[str, Credentials]):
         *,
         files: tuple[Path, ...] = (),
         read: Callable[[], CredentialVersions] | None = None,
+        cipher: SecretCipher | None = None,
     ) -> None:
         self._providers = providers
         self._files = files
         self._read = read
         self._stamp = self._current_stamp()
         self._problems: list[str] = []
-        self._book = build_credentials(providers, versions)
+        self._cipher = cipher
+        self._environment = build_credentials(providers, versions)
+        self._fingerprints = self._fingerprints_of(self._environment)
+        self._stored: Mapping[tuple[str, str], StoredField] = {}
+        self._book = self._environment
 
     def __getitem__(self, provider: str) -> Credentials:
         return self._book[provider]
@@ -46,6 +55,26 @@ class CredentialBook(Mapping[str, Credentials]):
 
     def __len__(self) -> int:
         return len(self._book)
+
+    @property
+    def provider_names(self) -> Set[str]:
+        """Of all providers that are known, with credentials or without."""
+        return self._providers.keys()
+
+    def environment_secrets(self) -> list[EnvironmentSecret]:
+        """What the environment holds, by fingerprint. Empty without a cipher."""
+        return [
+            EnvironmentSecret(provider, field, version.version, self._fingerprints[provider, field, version.secret])
+            for provider, credentials in self._environment.items()
+            for field, versions in credentials.fields.items()
+            for version in versions
+            if self._fingerprints
+        ]
+
+    def replace_stored(self, stored: Mapping[tuple[str, str], StoredField]) -> None:
+        """Takes the store's versions, by (provider, field), in place of the earlier ones."""
+        self._stored = stored
+        self._combine()
 
     def refresh(self) -> bool:
         """Reads the credentials again if a file changed; whether they were replaced."""
@@ -59,7 +88,9 @@ class CredentialBook(Mapping[str, Credentials]):
                 _log.error("secrets not read again; the earlier ones stay in force", problems=exc.problems)
             self._problems = exc.problems
             return False
-        self._stamp, self._book, self._problems = stamp, book, []
+        self._stamp, self._environment, self._problems = stamp, book, []
+        self._fingerprints = self._fingerprints_of(book)
+        self._combine()
         _log.info("secrets read again")
         return True
 
@@ -68,6 +99,29 @@ class CredentialBook(Mapping[str, Credentials]):
         while self._files:
             await asyncio.sleep(POLL_SECONDS)
             self.refresh()
+
+    def _combine(self) -> None:
+        book = {provider: dict(credentials.fields) for provider, credentials in self._environment.items()}
+        for (provider, field), stored in self._stored.items():
+            if provider not in self._providers or field not in self._providers[provider].credential_fields:
+                continue  # another installation's
+            fields = book.setdefault(provider, {})
+            own = [(version, self._fingerprints[provider, field, version.secret]) for version in fields.get(field, ())]
+            fields[field] = accepted_versions(own, stored)
+            for version, fingerprint in own:
+                if fingerprint in stored.denied:
+                    _warn_of_denied(self._providers[provider], field, version.version)
+        self._book = {provider: Credentials(fields) for provider, fields in book.items()}
+
+    def _fingerprints_of(self, book: Mapping[str, Credentials]) -> dict[tuple[str, str, Secret], bytes]:
+        if self._cipher is None:
+            return {}
+        return {
+            (provider, field, version.secret): self._cipher.fingerprint(version.secret, provider=provider, field=field)
+            for provider, credentials in book.items()
+            for field, versions in credentials.fields.items()
+            for version in versions
+        }
 
     def _current_stamp(self) -> _Stamp:
         return tuple(_stamp_of(path) for path in self._files)
@@ -98,6 +152,11 @@ def build_credentials(providers: Mapping[str, Provider], versions: CredentialVer
     if problems:
         raise SettingsError(problems)
     return book
+
+
+def _warn_of_denied(provider: Provider, field: str, version: str) -> None:
+    variable = credential_variable(provider.name, DEFAULT_FIELD if field == provider.secret_field else field, version)
+    _log.warning("this secret is retired or revoked and not accepted: replace or remove it", variable=variable)
 
 
 def _own_name(provider: Provider, field: str) -> str:

@@ -1,0 +1,110 @@
+"""The secrets of the store, brought into memory: when Redis tells of a change, and every two seconds."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+import structlog
+
+from services.ingress.credentials import CredentialBook
+from tenrusl.crypto import SealedTextError, SecretCipher
+from tenrusl.errors import UnavailableError
+from tenrusl.rotation import ACCEPTED, DENIED, StoredField, StoredVersion, version_name
+from tenrusl.secret import Secret
+from tenrusl.store.engine import Engine, autocommit
+from tenrusl.store.signing_secrets import SecretRow, read_revision, read_versions
+
+POLL_SECONDS = 2.0
+# Until the secrets are known for the first time nothing is accepted, so this is tried more often.
+FIRST_POLL_SECONDS = 0.2
+_log = structlog.get_logger("stored_secrets")
+
+
+class StoredSecrets:
+    """Keeps the book's stored secrets up to date. What is in memory stays in force while the database is away."""
+
+    def __init__(self, engine: Engine, book: CredentialBook, cipher: SecretCipher) -> None:
+        self._engine = engine
+        self._book = book
+        self._cipher = cipher
+        self._revision: int | None = None
+        self._news = asyncio.Event()
+
+    @property
+    def known(self) -> bool:
+        """Whether they were read since the start. Before, it is not known what is accepted and what is not."""
+        return self._revision is not None
+
+    @property
+    def revision(self) -> int:
+        """Of the secrets in memory; 0 before they are known."""
+        return self._revision or 0
+
+    def wake(self) -> None:
+        """Has them read soon."""
+        self._news.set()
+
+    async def refresh(self) -> bool:
+        """Reads them if they have changed; whether they had. Raises UnavailableError."""
+        async with autocommit(self._engine) as connection:
+            revision = await read_revision(connection)
+            if revision == self._revision:
+                return False
+            rows = await read_versions(connection)
+        self._book.replace_stored(_fields_of(rows, self._cipher))
+        self._revision = revision
+        _log.info("stored secrets read", revision=revision)
+        return True
+
+    async def keep(self) -> None:
+        """Refreshes at once, at every `wake` and every two seconds, until cancelled."""
+        away = False
+        while True:
+            self._news.clear()
+            try:
+                await self.refresh()
+                away = False
+            except UnavailableError:
+                if not away:
+                    _log.warning("stored secrets not read; those in memory stay in force")
+                away = True
+            try:
+                async with asyncio.timeout(POLL_SECONDS if self.known else FIRST_POLL_SECONDS):
+                    await self._news.wait()
+            except TimeoutError:
+                pass
+
+
+def _fields_of(rows: Sequence[SecretRow], cipher: SecretCipher) -> Mapping[tuple[str, str], StoredField]:
+    accepted: dict[tuple[str, str], list[StoredVersion]] = defaultdict(list)
+    denied: dict[tuple[str, str], set[bytes]] = defaultdict(set)
+    for row in rows:
+        place = (row.provider, row.field)
+        if row.status in DENIED:
+            denied[place].add(row.fingerprint)
+        elif row.status in ACCEPTED and row.sealed is None:
+            accepted[place].append(StoredVersion(row.number, row.fingerprint, None))
+        elif row.status in ACCEPTED:
+            secret = _open(row, cipher)
+            if secret is not None:
+                accepted[place].append(StoredVersion(row.number, row.fingerprint, secret))
+    return {
+        place: StoredField(accepted=accepted[place], denied=frozenset(denied[place]))
+        for place in accepted.keys() | denied.keys()
+    }
+
+
+def _open(row: SecretRow, cipher: SecretCipher) -> Secret | None:
+    assert row.sealed is not None
+    try:
+        return cipher.open(row.sealed, provider=row.provider, field=row.field, number=row.number)
+    except SealedTextError as exc:
+        # The other versions are as good as before; webhooks signed with this one are refused until it is mended.
+        _log.error(
+            "a stored secret cannot be opened",
+            provider=row.provider,
+            field=row.field,
+            version=version_name(row.number),
+            error=str(exc),
+        )
+        return None
