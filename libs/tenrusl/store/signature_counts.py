@@ -54,7 +54,7 @@ _FORGET_REPORTS = "DELETE FROM ingress_reports WHERE reported_at < %(before)s"  
 _MATCHES = "SELECT provider, version, matches, last_match_at FROM signature_matches WHERE provider = ANY(%(providers)s)"
 _REJECTIONS = """
     SELECT coalesce(sum(rejections), 0)::bigint FROM signature_rejections
-    WHERE provider = %(provider)s AND period_start >= %(start)s AND period_start < %(end)s
+    WHERE provider = %(provider)s AND period_start >= %(start)s AND period_start <= %(end)s
     """
 _SECRETS = """
     SELECT provider, field, fingerprint, version FROM environment_secrets
