@@ -1,7 +1,7 @@
 """UUIDv7 (RFC 9562, section 5.7): ordered by time, so that new rows go to the end of an index."""
 
 import os
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 _VERSION_7 = 0x7 << 76
@@ -21,3 +21,13 @@ def uuid7(now: datetime) -> UUID:
         | _VARIANT_RFC
         | (random_bits & _RANDOM_B_MASK)
     )
+
+
+def first_id(time: datetime) -> UUID:
+    """Not above any UUIDv7 of the millisecond of `time`, and above all of the milliseconds before."""
+    return UUID(int=int(time.timestamp() * 1000) << 80)
+
+
+def time_of_id(id_: UUID) -> datetime:
+    """The time of a UUIDv7, to the millisecond."""
+    return datetime.fromtimestamp((id_.int >> 80) / 1000, UTC)

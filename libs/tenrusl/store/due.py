@@ -13,15 +13,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tenrusl.store.engine import fetch
 
-_UNFINISHED = "status IN ('received', 'failed', 'processing')"
+UNFINISHED = "status IN ('received', 'failed', 'processing')"
 # The providers that have unfinished events, one index look-up each.
-_PROVIDERS = f"""
+PROVIDERS = f"""
     RECURSIVE providers (provider) AS (
-        (SELECT provider FROM webhook_events WHERE {_UNFINISHED} ORDER BY provider LIMIT 1)
+        (SELECT provider FROM webhook_events WHERE {UNFINISHED} ORDER BY provider LIMIT 1)
         UNION ALL
         SELECT (
             SELECT next.provider FROM webhook_events AS next
-            WHERE {_UNFINISHED} AND next.provider > providers.provider ORDER BY next.provider LIMIT 1
+            WHERE {UNFINISHED} AND next.provider > providers.provider ORDER BY next.provider LIMIT 1
         )
         FROM providers WHERE providers.provider IS NOT NULL
     )"""  # noqa: S608 - a constant
@@ -29,11 +29,11 @@ _WANTED = "providers.provider IS NOT NULL AND (%(provider)s = '' OR providers.pr
 
 # In turn, one of each provider: the flood of one provider does not starve the others.
 _DUE = f"""
-    WITH {_PROVIDERS}
+    WITH {PROVIDERS}
     SELECT due.id FROM providers CROSS JOIN LATERAL (
         SELECT id, next_retry_at, row_number() OVER (ORDER BY next_retry_at, id) AS turn
         FROM webhook_events
-        WHERE {_UNFINISHED} AND provider = providers.provider AND next_retry_at <= %(due_by)s
+        WHERE {UNFINISHED} AND provider = providers.provider AND next_retry_at <= %(due_by)s
         ORDER BY next_retry_at, id LIMIT %(limit)s
     ) AS due
     WHERE {_WANTED}
@@ -42,11 +42,11 @@ _DUE = f"""
 
 # Those that failed and are not due as well; not those that were tried since the run began.
 _FORCED = f"""
-    WITH {_PROVIDERS}
+    WITH {PROVIDERS}
     SELECT due.id FROM providers CROSS JOIN LATERAL (
         SELECT id, next_retry_at, row_number() OVER (ORDER BY next_retry_at, id) AS turn
         FROM webhook_events
-        WHERE {_UNFINISHED} AND provider = providers.provider
+        WHERE {UNFINISHED} AND provider = providers.provider
             AND (status <> 'processing' OR next_retry_at <= %(began_at)s)
             AND (last_attempt_at IS NULL OR last_attempt_at < %(began_at)s)
         ORDER BY next_retry_at, id LIMIT %(limit)s
@@ -56,25 +56,25 @@ _FORCED = f"""
     """  # noqa: S608 - made of constants
 
 _BACKLOG = f"""
-    WITH {_PROVIDERS}
+    WITH {PROVIDERS}
     SELECT provider,
         (SELECT count(*) FROM (
             SELECT FROM webhook_events AS event
-            WHERE {_UNFINISHED} AND event.provider = providers.provider AND event.next_retry_at <= %(now)s
+            WHERE {UNFINISHED} AND event.provider = providers.provider AND event.next_retry_at <= %(now)s
             LIMIT %(most)s
         ) AS due),
         (SELECT event.next_retry_at FROM webhook_events AS event
-         WHERE {_UNFINISHED} AND event.provider = providers.provider AND event.next_retry_at <= %(now)s
+         WHERE {UNFINISHED} AND event.provider = providers.provider AND event.next_retry_at <= %(now)s
          ORDER BY event.next_retry_at LIMIT 1)
     FROM providers WHERE provider IS NOT NULL
     """  # noqa: S608 - made of constants
 
 _STRANDED = f"""
-    WITH {_PROVIDERS}
+    WITH {PROVIDERS}
     SELECT event.id, event.provider, event.status, event.next_retry_at
     FROM providers CROSS JOIN LATERAL (
         SELECT id, provider, status, next_retry_at FROM webhook_events
-        WHERE {_UNFINISHED} AND provider = providers.provider AND next_retry_at > %(beyond)s
+        WHERE {UNFINISHED} AND provider = providers.provider AND next_retry_at > %(beyond)s
         ORDER BY next_retry_at LIMIT %(limit)s
     ) AS event
     WHERE providers.provider IS NOT NULL
@@ -82,10 +82,10 @@ _STRANDED = f"""
     """  # noqa: S608 - made of constants
 
 _STALE_LEASES = f"""
-    WITH {_PROVIDERS}
+    WITH {PROVIDERS}
     SELECT count(*) FILTER (WHERE due.status = 'processing') FROM providers CROSS JOIN LATERAL (
         SELECT status FROM webhook_events
-        WHERE {_UNFINISHED} AND provider = providers.provider AND next_retry_at <= %(now)s
+        WHERE {UNFINISHED} AND provider = providers.provider AND next_retry_at <= %(now)s
         ORDER BY next_retry_at LIMIT %(limit)s
     ) AS due
     """  # noqa: S608 - made of constants
