@@ -8,10 +8,22 @@ from prometheus_client import CollectorRegistry
 from services.admin.audit import Audit
 from services.admin.audit_servicer import AuditServicer
 from services.admin.roles import ROLES
+from services.admin.rotate import Rotations
+from services.admin.rotation_servicer import RotationServicer
 from services.admin.throttle import Throttles
 from services.admin.throttle_servicer import ThrottleServicer
-from tenrusl.api.admin.v1 import audit_pb2, audit_pb2_grpc, throttle_pb2, throttle_pb2_grpc
+from tenrusl.api.admin.v1 import (
+    audit_pb2,
+    audit_pb2_grpc,
+    rotation_pb2,
+    rotation_pb2_grpc,
+    throttle_pb2,
+    throttle_pb2_grpc,
+)
 from tenrusl.clock import SystemClock
+from tenrusl.coordination.client import build_redis
+from tenrusl.coordination.secret_news import publish_secret_news
+from tenrusl.crypto import SecretCipher, decode_app_key
 from tenrusl.operator_keys import configured_keys, keep_keys
 from tenrusl.provider_loading import load_providers
 from tenrusl.rpc.operators import Failures, with_operator
@@ -43,6 +55,19 @@ async def serve(settings: Settings, registry: CollectorRegistry) -> None:
         ThrottleServicer(Throttles(engine, SystemClock()), load_providers(settings)),
         throttle_pb2.DESCRIPTOR.services_by_name["ThrottleService"].full_name,
     )
+    redis = build_redis(settings.redis_dsn)
+    rotations = Rotations(
+        engine=engine,
+        providers=load_providers(settings),
+        cipher=SecretCipher(decode_app_key(settings.app_key)),
+        notify=lambda: publish_secret_news(redis),
+        clock=SystemClock(),
+    )
+    server.add(
+        rotation_pb2_grpc.add_RotationServiceServicer_to_server,
+        RotationServicer(rotations),
+        rotation_pb2.DESCRIPTOR.services_by_name["RotationService"].full_name,
+    )
     try:
         # A background task that fails ends the process, and its supervisor starts a new one.
         async with asyncio.TaskGroup() as group:
@@ -50,6 +75,7 @@ async def serve(settings: Settings, registry: CollectorRegistry) -> None:
             await server.run()
             background.cancel()
     finally:
+        await redis.aclose()
         await engine.dispose()
 
 
