@@ -69,19 +69,19 @@ def seconds(low: float, high: float) -> Form:
 
 
 def rate(low: float, high: float) -> Form:
-    """A number a second, both limits included, or 0 for none."""
+    """A number a second, both limits included, or 0."""
     low_text, high_text = f"{low:g}", f"{high:.0f}"
 
     def read(text: str) -> float:
         try:
             value = float(text)
         except ValueError:
-            raise ValueError(f"must be a number from {low_text} to {high_text}, or 0 for no limit") from None
+            raise ValueError(f"must be a number from {low_text} to {high_text}, or 0") from None
         if value and not low <= value <= high:
-            raise ValueError(f"must be from {low_text} to {high_text}, or 0 for no limit")
+            raise ValueError(f"must be from {low_text} to {high_text}, or 0")
         return value
 
-    return Form(read, f"a second, {low_text} to {high_text}; `0` for no limit")
+    return Form(read, f"a second, {low_text} to {high_text}, or `0`")
 
 
 def choice(kind: type[StrEnum]) -> Form:

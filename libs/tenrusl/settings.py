@@ -202,13 +202,13 @@ class Settings:
     throttle_provider_rate: float = setting(
         "TENRUSL_THROTTLE_PROVIDER_PER_SECOND",
         rate(MIN_RATE, MAX_RATE),
-        "webhooks taken a second of each provider where `tenrusl throttle set` says nothing else; beyond these, 429",
+        "webhooks taken a second of each provider where `tenrusl throttle set` says nothing else; 0: no limit",
         0.0,
     )
     throttle_source_rate: float = setting(
         "TENRUSL_THROTTLE_SOURCE_PER_SECOND",
         rate(MIN_RATE, MAX_RATE),
-        "the same of each source address; behind a proxy set TENRUSL_TRUSTED_PROXIES too, or all are one",
+        "the same of each source address (0: no limit); behind a proxy set TENRUSL_TRUSTED_PROXIES too",
         0.0,
     )
     gateway_replicas: int = setting(
@@ -227,6 +227,24 @@ class Settings:
         FILE,
         "authorities in PEM for providers' keys that are served locally; empty means the system's",
         None,
+    )
+    quarantine_max_webhooks: int = setting(
+        "TENRUSL_QUARANTINE_MAX_WEBHOOKS",
+        integer(1, 1_000_000),
+        "rejected webhooks of one provider that are kept for a day; half of them from one address at the most",
+        10_000,
+    )
+    quarantine_max_bytes: int = setting(
+        "TENRUSL_QUARANTINE_MAX_BYTES",
+        integer(1024, 1024 * 1024 * 1024 * 1024),
+        "their size together, of one provider",
+        64 * 1024 * 1024,
+    )
+    quarantine_rate: float = setting(
+        "TENRUSL_QUARANTINE_PER_SECOND",
+        rate(0.1, 10_000),
+        "of one provider, those that each ingress keeps a second; 0 keeps none",
+        50.0,
     )
     unknown_payment: UnknownPayment = setting(
         "TENRUSL_UNKNOWN_PAYMENT",

@@ -12,11 +12,21 @@ from services.ingress.handoff import Handoff
 from services.ingress.judge import Judge
 from services.ingress.metrics import IngressMetrics
 from services.ingress.partitions import keep_partitions
+from services.ingress.quarantine import Quarantine
+from services.ingress.quarantine_servicer import QuarantineServicer
+from services.ingress.reverify import Reverification
 from services.ingress.servicer import IngressServicer, process_events_by
 from services.ingress.signature_counts import SignatureCounts
 from services.ingress.stored_secrets import StoredSecrets
 from services.ingress.throttle_feed import ThrottleFeedServicer
-from tenrusl.api.ingress.v1 import ingress_pb2, ingress_pb2_grpc, throttle_pb2, throttle_pb2_grpc
+from tenrusl.api.ingress.v1 import (
+    ingress_pb2,
+    ingress_pb2_grpc,
+    quarantine_pb2,
+    quarantine_pb2_grpc,
+    throttle_pb2,
+    throttle_pb2_grpc,
+)
 from tenrusl.api.processor.v1 import processor_pb2_grpc
 from tenrusl.clock import SystemClock
 from tenrusl.coordination.client import build_redis
@@ -33,6 +43,7 @@ from tenrusl.rpc.server import RpcServer
 from tenrusl.settings import Settings, load_credentials
 from tenrusl.store.engine import build_engine, is_ready
 from tenrusl.store.event_store import EventStore
+from tenrusl.store.rejected import Bounds
 
 
 async def serve(settings: Settings, registry: CollectorRegistry) -> None:
@@ -43,7 +54,7 @@ async def serve(settings: Settings, registry: CollectorRegistry) -> None:
     clock = SystemClock()
     metrics = IngressMetrics(registry, providers)
     app_key = decode_app_key(settings.app_key)
-    secret_cipher = SecretCipher(app_key)
+    cipher, secret_cipher = PayloadCipher(app_key), SecretCipher(app_key)
     credentials = CredentialBook(
         providers,
         settings.credentials,
@@ -64,12 +75,20 @@ async def serve(settings: Settings, registry: CollectorRegistry) -> None:
     keys = KeySource(HttpsClient(ca_file=settings.key_ca_file).get, clock)
     postback = Postback(HttpsClient().post, clock)
     handoff = Handoff(process_events_by(processor_pb2_grpc.ProcessorServiceStub(channel)), metrics)
+    quarantine = Quarantine(
+        engine,
+        cipher,
+        metrics,
+        providers=providers,
+        bounds=Bounds(max_webhooks=settings.quarantine_max_webhooks, max_bytes=settings.quarantine_max_bytes),
+        rate=settings.quarantine_rate,
+    )
     acceptor = Acceptor(
         judge=Judge(
             providers=providers,
             allowed=settings.allowed_providers,
             credentials=credentials,
-            cipher=PayloadCipher(app_key),
+            cipher=cipher,
         ),
         keys=keys,
         postback=postback,
@@ -80,6 +99,7 @@ async def serve(settings: Settings, registry: CollectorRegistry) -> None:
         metrics=metrics,
         secrets_known=lambda: stored_secrets.known,
         count_signatures=signatures.count,
+        on_rejected=quarantine.offer,
     )
 
     async def ready() -> bool:
@@ -102,6 +122,11 @@ async def serve(settings: Settings, registry: CollectorRegistry) -> None:
         ThrottleFeedServicer(engine),
         throttle_pb2.DESCRIPTOR.services_by_name["ThrottleFeedService"].full_name,
     )
+    server.add(
+        quarantine_pb2_grpc.add_QuarantineServiceServicer_to_server,
+        QuarantineServicer(Reverification(engine, acceptor, cipher), providers),
+        quarantine_pb2.DESCRIPTOR.services_by_name["QuarantineService"].full_name,
+    )
     try:
         # A background task that fails ends the process, and its supervisor starts a new one.
         async with asyncio.TaskGroup() as group:
@@ -109,6 +134,7 @@ async def serve(settings: Settings, registry: CollectorRegistry) -> None:
                 handoff.run(),
                 credentials.watch(),
                 keep_partitions(store, clock),
+                quarantine.run(),
                 stored_secrets.keep(),
                 signatures.keep(),
                 listen_for_secret_news(redis, stored_secrets.wake),

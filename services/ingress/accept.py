@@ -23,6 +23,7 @@ from tenrusl.store.events import NewEvent
 _log = structlog.get_logger("accept")
 # Provider, event id, and where the provider has replay keys: this and the body's SHA-256.
 _Key = tuple[str, str, str | None, bytes | None]
+OnRejected = Callable[[Delivery, Reason, datetime], None]
 CountSignatures = Callable[[Sequence[Delivery], Sequence[Judgement], datetime], None]
 # The webhooks of one batch wait together: for what takes longer, the provider is asked to come again.
 MAX_NETWORK_WAIT_SECONDS = 2.0
@@ -56,7 +57,7 @@ class Acceptor:
     handoff_delay: an event that nobody processed is due by itself this long after its receipt.
     hand_off: called with the ids of new events after their commit; it must not block.
     secrets_known: before, no webhook can be judged, and all are to be sent again. count_signatures: called with each
-    batch as it was judged; it must not block.
+    batch as it was judged; it must not block. on_rejected: called with each that is not authentic; likewise.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class Acceptor:
         metrics: IngressMetrics,
         secrets_known: Callable[[], bool] = lambda: True,
         count_signatures: CountSignatures | None = None,
+        on_rejected: OnRejected | None = None,
     ) -> None:
         self._judge = judge
         self._keys = keys
@@ -83,14 +85,21 @@ class Acceptor:
         self._metrics = metrics
         self._secrets_known = secrets_known
         self._count_signatures = count_signatures
+        self._on_rejected = on_rejected
 
-    async def accept(self, deliveries: Sequence[Delivery]) -> list[Outcome]:
-        """One outcome for each delivery, in the same order. Stored ones are committed when this returns."""
+    async def accept(
+        self, deliveries: Sequence[Delivery], *, arrived: Sequence[datetime] | None = None
+    ) -> list[Outcome]:
+        """One outcome for each delivery, in the same order. Stored ones are committed when this returns.
+
+        arrived: of deliveries that came earlier, when each did: they are judged by that time, and not counted again.
+        """
         started = time.perf_counter()
         now = self._clock.now()
-        found = await self._ask_network(deliveries, now)
-        judged = [self._judge_one(delivery, now, found.get(n)) for n, delivery in enumerate(deliveries)]
-        if self._count_signatures is not None:
+        times = arrived or [now] * len(deliveries)
+        found = await self._ask_network(deliveries, times)
+        judged = [self._judge_one(delivery, times[n], found.get(n), now) for n, delivery in enumerate(deliveries)]
+        if self._count_signatures is not None and arrived is None:
             self._count_signatures(deliveries, judged, now)
         batches = _batches([item for item in judged if isinstance(item, NewEvent)])
         judged_at = time.perf_counter()
@@ -104,22 +113,35 @@ class Acceptor:
             self._with_reply(delivery, outcome)
             for delivery, outcome in zip(deliveries, _outcomes(judged, stored), strict=True)
         ]
+        if arrived is None:
+            self._count(deliveries, outcomes, now)
+        return outcomes
+
+    def _count(self, deliveries: Sequence[Delivery], outcomes: Sequence[Outcome], now: datetime) -> None:
+        if self._on_rejected is not None:
+            for delivery, outcome in zip(deliveries, outcomes, strict=True):
+                if outcome.disposition is Disposition.REJECTED and outcome.reason is not None:
+                    self._on_rejected(delivery, outcome.reason, now)
         self._metrics.count(
             Counter(
                 (delivery.provider, outcome.disposition, outcome.reason)
                 for delivery, outcome in zip(deliveries, outcomes, strict=True)
             )
         )
-        return outcomes
 
-    async def _ask_network(self, deliveries: Sequence[Delivery], now: datetime) -> dict[int, Credentials | Refusal]:
+    async def _ask_network(
+        self, deliveries: Sequence[Delivery], times: Sequence[datetime]
+    ) -> dict[int, Credentials | Refusal]:
         """By index, for the few providers that need the network: the credentials with what it gave added."""
         wanted = {n: need for n, delivery in enumerate(deliveries) if (need := self._judge.needs_network(delivery))}
         if not wanted:
             return {}
         deadline = asyncio.get_running_loop().time() + MAX_NETWORK_WAIT_SECONDS
         found = await asyncio.gather(
-            *(self._complete(deliveries[n], provider, given, now, deadline) for n, (provider, given) in wanted.items())
+            *(
+                self._complete(deliveries[n], provider, given, times[n], deadline)
+                for n, (provider, given) in wanted.items()
+            )
         )
         return dict(zip(wanted, found, strict=True))
 
@@ -155,13 +177,15 @@ class Acceptor:
         reply = outcome.reply or self._judge.reply_to(delivery, outcome.disposition)
         return outcome if reply is None else replace(outcome, reply=reply)
 
-    def _judge_one(self, delivery: Delivery, now: datetime, fetched: Credentials | Refusal | None) -> Judgement:
+    def _judge_one(
+        self, delivery: Delivery, arrived: datetime, fetched: Credentials | Refusal | None, now: datetime
+    ) -> Judgement:
         if not self._secrets_known():
             return _SECRETS_UNKNOWN
         if isinstance(fetched, Refusal):
             return fetched
         try:
-            return self._judge.judge(delivery, now, fetched)
+            return self._judge.judge(delivery, arrived, fetched, stored_at=now)
         except Exception:
             # A defect in one provider's code must not cost the other webhooks of the batch. It is answered
             # 503, so the provider sends it again, and the log has the traceback.

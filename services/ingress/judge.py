@@ -130,10 +130,18 @@ class Judge:
             return None
         return provider.replies_to(delivery.webhook)[outcome]
 
-    def judge(self, delivery: Delivery, now: datetime, credentials: Credentials | None = None) -> Judgement:
+    def judge(
+        self,
+        delivery: Delivery,
+        now: datetime,
+        credentials: Credentials | None = None,
+        *,
+        stored_at: datetime | None = None,
+    ) -> Judgement:
         """The event to store (deliveries 1), or the refusal. The first thing that is wrong decides.
 
-        credentials: those of the provider with what the network gave added; by default the configured ones.
+        now: by which signed times are judged. credentials: those of the provider with what the network gave added; by
+        default the configured ones. stored_at: of the event's id; by default `now`.
         """
         provider = self._providers.get(delivery.provider)
         if provider is None:
@@ -164,7 +172,7 @@ class Judge:
             return Refusal(Disposition.MALFORMED, exc.reason)
         except SignatureError as exc:
             return Refusal(Disposition.REJECTED, exc.reason)
-        return self._event(delivery, provider, extracted, verdict, content_type, now)
+        return self._event(delivery, provider, extracted, verdict, content_type, stored_at or now)
 
     def _event(
         self,
@@ -173,13 +181,13 @@ class Judge:
         extracted: ExtractedEvent,
         verdict: Verdict,
         content_type: str | None,
-        now: datetime,
+        stored_at: datetime,
     ) -> NewEvent:
         # A notification by GET has its content in the query.
         body = delivery.webhook.body
         if delivery.webhook.method != "POST":
             body = _stored_query(delivery.webhook.query, provider.unstored_parameters)
-        event_id = uuid7(now)
+        event_id = uuid7(stored_at)
         by_merchant = provider.payment_key is PaymentKey.MERCHANT_REF
         return NewEvent(
             id=event_id,

@@ -41,6 +41,13 @@ class IngressMetrics:
             registry=registry,
         )
 
+        self._quarantine = Counter(
+            "tenrusl_quarantined_webhooks",
+            "Rejected webhooks: kept, too_many (a second), full, not_written (buffer or database)",
+            ("result",),
+            registry=registry,
+        )
+
     def count(self, webhooks: Mapping[tuple[str, Disposition, Reason | None], int]) -> None:
         """Counts webhooks by provider, what became of them, and why."""
         for (provider, disposition, reason), number in webhooks.items():
@@ -58,3 +65,7 @@ class IngressMetrics:
     def count_handoff(self, events: int, *, ok: bool) -> None:
         """Counts events that were handed to the processor or not."""
         self._handoffs.labels("ok" if ok else "dropped").inc(events)
+
+    def count_quarantine(self, result: str, webhooks: int = 1) -> None:
+        """Counts rejected webhooks that were kept, or why not: too_many, full, not_written."""
+        self._quarantine.labels(result).inc(webhooks)

@@ -40,7 +40,7 @@ class IngressServicer(ingress_pb2_grpc.IngressServiceServicer):
     ) -> ingress_pb2.AcceptWebhooksResponse:
         if not 1 <= len(request.webhooks) <= MAX_WEBHOOKS:
             raise InvalidFieldError(FieldViolation("webhooks", f"must hold 1 to {MAX_WEBHOOKS} webhooks"))
-        outcomes = await self._acceptor.accept([_delivery(webhook) for webhook in request.webhooks])
+        outcomes = await self._acceptor.accept([to_delivery(webhook) for webhook in request.webhooks])
         return ingress_pb2.AcceptWebhooksResponse(outcomes=[_outcome(outcome) for outcome in outcomes])
 
 
@@ -55,7 +55,23 @@ def process_events_by(stub: processor_pb2_grpc.ProcessorServiceStub) -> ProcessE
     return process
 
 
-def _delivery(webhook: ingress_pb2.Webhook) -> Delivery:
+def to_message(delivery: Delivery) -> ingress_pb2.Webhook:
+    """The webhook as the gateway passed it on."""
+    webhook = delivery.webhook
+    return ingress_pb2.Webhook(
+        provider=delivery.provider,
+        method=webhook.method,
+        path=webhook.path,
+        query=webhook.query,
+        headers=[ingress_pb2.Header(name=name, value=value) for name, value in webhook.headers.items()],
+        body=webhook.body,
+        source_ip=webhook.source_ip,
+        request_id=delivery.request_id,
+    )
+
+
+def to_delivery(webhook: ingress_pb2.Webhook) -> Delivery:
+    """The webhook as ingress judges it."""
     return Delivery(
         provider=webhook.provider,
         webhook=Webhook(

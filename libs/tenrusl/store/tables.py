@@ -172,7 +172,7 @@ rejected_webhooks = Table(
     Column("source_ip", Text, nullable=False),
     Column("sealed_bytes", Integer, nullable=False),
     Column("sealed", LargeBinary, nullable=False),
-    Index("rejected_webhooks_provider_idx", "provider", "id", postgresql_include=["sealed_bytes"]),
+    Index("rejected_webhooks_provider_idx", "provider", "id", postgresql_include=["sealed_bytes", "source_ip"]),
     Index("rejected_webhooks_age_idx", "received_at"),
 )
 

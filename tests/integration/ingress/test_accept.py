@@ -157,7 +157,7 @@ async def test_a_webhook_that_the_database_refuses_harms_no_other(engine: Engine
 async def test_a_defect_in_one_judgement_harms_no_other(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
     judge = Judge.judge
 
-    def faulty(self: Judge, item: Delivery, now: object, credentials: object) -> object:
+    def faulty(self: Judge, item: Delivery, now: object, credentials: object, *, stored_at: object) -> object:
         if b"bad" in item.webhook.body:
             raise RuntimeError("a defect")
         return judge(self, item, START)
