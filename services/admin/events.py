@@ -70,7 +70,7 @@ def read_event_token(token: str, key: list[str], *, field: str) -> UUID | None:
     try:
         position = read_page_token(token, key)
         return UUID(position) if position else None
-    except ValueError:
+    except (ValueError, InvalidFieldError):
         raise InvalidFieldError(FieldViolation(field, "must be of the same query")) from None
 
 
