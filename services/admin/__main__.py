@@ -7,6 +7,8 @@ from prometheus_client import CollectorRegistry
 
 from services.admin.audit import Audit
 from services.admin.audit_servicer import AuditServicer
+from services.admin.rejected import RejectedWebhooks
+from services.admin.rejected_servicer import RejectedServicer
 from services.admin.roles import ROLES
 from services.admin.rotate import Rotations
 from services.admin.rotation_servicer import RotationServicer
@@ -15,6 +17,8 @@ from services.admin.throttle_servicer import ThrottleServicer
 from tenrusl.api.admin.v1 import (
     audit_pb2,
     audit_pb2_grpc,
+    rejected_pb2,
+    rejected_pb2_grpc,
     rotation_pb2,
     rotation_pb2_grpc,
     throttle_pb2,
@@ -26,6 +30,7 @@ from tenrusl.coordination.secret_news import publish_secret_news
 from tenrusl.crypto import SecretCipher, decode_app_key
 from tenrusl.operator_keys import configured_keys, keep_keys
 from tenrusl.provider_loading import load_providers
+from tenrusl.rpc.channel import build_channel
 from tenrusl.rpc.operators import Failures, with_operator
 from tenrusl.rpc.process import run
 from tenrusl.rpc.server import RpcServer
@@ -55,6 +60,12 @@ async def serve(settings: Settings, registry: CollectorRegistry) -> None:
         ThrottleServicer(Throttles(engine, SystemClock()), load_providers(settings)),
         throttle_pb2.DESCRIPTOR.services_by_name["ThrottleService"].full_name,
     )
+    ingress = build_channel(settings.ingress_target)
+    server.add(
+        rejected_pb2_grpc.add_RejectedServiceServicer_to_server,
+        RejectedServicer(RejectedWebhooks(engine, ingress, SystemClock()), load_providers(settings)),
+        rejected_pb2.DESCRIPTOR.services_by_name["RejectedService"].full_name,
+    )
     redis = build_redis(settings.redis_dsn)
     rotations = Rotations(
         engine=engine,
@@ -75,6 +86,7 @@ async def serve(settings: Settings, registry: CollectorRegistry) -> None:
             await server.run()
             background.cancel()
     finally:
+        await ingress.close()
         await redis.aclose()
         await engine.dispose()
 

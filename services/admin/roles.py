@@ -21,6 +21,10 @@ _SERVICES: Mapping[str, Mapping[str, Role]] = {
         "ConfirmEvents": Role.OPERATOR,
         "RefuteEvents": Role.OPERATOR,
     },
+    "tenrusl.api.admin.v1.RejectedService": {
+        "ListRejected": Role.VIEWER,
+        "ReverifyRejected": Role.OPERATOR,
+    },
     "tenrusl.api.admin.v1.RotationService": {
         "BeginRotation": Role.ADMIN,
         "GetRotation": Role.VIEWER,

@@ -13,6 +13,7 @@ from tenrusl.cli.audit import audit
 from tenrusl.cli.events import events
 from tenrusl.cli.maintenance import maintenance
 from tenrusl.cli.payloads import payloads
+from tenrusl.cli.rejected import rejected
 from tenrusl.cli.secrets import secrets
 from tenrusl.cli.simulate import simulate
 from tenrusl.cli.throttle import throttle
@@ -55,4 +56,5 @@ app.add_typer(payloads, name="payloads")
 app.add_typer(maintenance, name="maintenance")
 app.add_typer(audit, name="audit")
 app.add_typer(throttle, name="throttle")
+app.add_typer(rejected, name="rejected")
 app.add_typer(secrets, name="secrets")
