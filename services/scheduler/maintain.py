@@ -13,13 +13,15 @@ from tenrusl.clock import Clock
 from tenrusl.coordination.runs import Run, RunLocks
 from tenrusl.store.due import StrandedEvent, count_stale_leases, stranded_events
 from tenrusl.store.engine import Connection, Engine, autocommit
-from tenrusl.store.leftovers import BATCH_ROWS, forget_idempotency_keys, forget_transmissions
+from tenrusl.store.leftovers import BATCH_ROWS, forget_idempotency_keys, forget_rejected, forget_transmissions
 from tenrusl.store.partitions import add_partitions
 from tenrusl.store.retention import database_now
 
 KIND = "maintenance"
 # Their signed time counts from 4 days back to 1 day ahead (docs/decisions/0012-transmissions.md).
 TRANSMISSIONS_KEPT = timedelta(days=6)
+# Time to put a secret right. What it holds was sent by anybody, so it is not kept longer.
+REJECTED_KEPT = timedelta(days=1)
 MAX_STALE_LEASES = 10_000
 MAX_STRANDED_EVENTS = 100
 _log = structlog.get_logger("maintenance")
@@ -35,6 +37,7 @@ class MaintenanceProgress:
     partitions_made: int = 0
     transmissions_forgotten: int = 0
     idempotency_keys_forgotten: int = 0
+    rejected_forgotten: int = 0
     stale_leases: int = 0
     stranded_events: tuple[StrandedEvent, ...] = ()
 
@@ -90,6 +93,8 @@ class Maintenance:
                 progress.transmissions_forgotten += forgotten
             async for forgotten in _batches(connection, run, forget_idempotency_keys, earlier - self._idempotency_ttl):
                 progress.idempotency_keys_forgotten += forgotten
+            async for forgotten in _batches(connection, run, forget_rejected, earlier - REJECTED_KEPT):
+                progress.rejected_forgotten += forgotten
             progress.interrupted = not run.held
             progress.stale_leases = await count_stale_leases(connection, now=now, limit=MAX_STALE_LEASES)
             stranded = await stranded_events(connection, beyond=now + self._reach, limit=MAX_STRANDED_EVENTS)

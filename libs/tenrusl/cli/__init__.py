@@ -10,7 +10,9 @@ from typing import Annotated
 import typer
 
 from tenrusl.cli.audit import audit
-from tenrusl.cli.events import events
+from tenrusl.cli.backlog import backlog
+from tenrusl.cli.dead_letters import dead_letters
+from tenrusl.cli.event_list import events
 from tenrusl.cli.maintenance import maintenance
 from tenrusl.cli.payloads import payloads
 from tenrusl.cli.rejected import rejected
@@ -50,7 +52,9 @@ def migrate() -> None:
 
 
 app.command()(simulate)
+app.add_typer(backlog, name="backlog")
 app.add_typer(events, name="events")
+app.add_typer(dead_letters, name="dead-letters")
 app.add_typer(webhooks, name="webhooks")
 app.add_typer(payloads, name="payloads")
 app.add_typer(maintenance, name="maintenance")

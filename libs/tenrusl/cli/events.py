@@ -13,7 +13,7 @@ from tenrusl.api.common.v1 import common_pb2
 from tenrusl.api.processor.v1 import processor_pb2, processor_pb2_grpc
 from tenrusl.cli.rpc import call, login
 
-events = typer.Typer(no_args_is_help=True, help="Events that no signature covers, and that wait for confirmation.")
+events = typer.Typer(no_args_is_help=True, help="Look at events, replay them, confirm those that no signature covers.")
 _TIMEOUT_SECONDS = 30.0
 _Stub = processor_pb2_grpc.ProcessorServiceStub
 

@@ -13,6 +13,7 @@ _WORDS = {
     "partitions_made": "payload partitions made",
     "transmissions_forgotten": "transmissions forgotten",
     "idempotency_keys_forgotten": "idempotency keys forgotten",
+    "rejected_forgotten": "rejected webhooks forgotten",
     "stale_leases": "events whose processing ended without a result, and that are due",
 }
 

@@ -1,4 +1,4 @@
-"""Rows that have had their use: transmissions and idempotency keys. In batches that lock nobody out."""
+"""Rows that have had their use: transmissions, idempotency keys, rejected webhooks. In batches that lock nobody out."""
 
 from datetime import datetime
 
@@ -29,6 +29,16 @@ _FORGET_IDEMPOTENCY_KEYS = """
     )
     SELECT count(*) FROM old
     """
+_FORGET_REJECTED = """
+    WITH old AS (
+        SELECT id FROM rejected_webhooks WHERE received_at < %(before)s
+        ORDER BY received_at LIMIT %(limit)s
+        FOR UPDATE SKIP LOCKED
+    ), deleted AS (
+        DELETE FROM rejected_webhooks AS rejected USING old WHERE rejected.id = old.id
+    )
+    SELECT count(*) FROM old
+    """
 
 
 async def forget_transmissions(connection: AsyncConnection, *, before: datetime) -> int:
@@ -39,6 +49,11 @@ async def forget_transmissions(connection: AsyncConnection, *, before: datetime)
 async def forget_idempotency_keys(connection: AsyncConnection, *, before: datetime) -> int:
     """Takes the keys off payments created earlier, one batch, oldest first; returns of how many."""
     return await _forget(connection, _FORGET_IDEMPOTENCY_KEYS, before)
+
+
+async def forget_rejected(connection: AsyncConnection, *, before: datetime) -> int:
+    """Deletes rejected webhooks that came earlier, one batch, oldest first; returns how many."""
+    return await _forget(connection, _FORGET_REJECTED, before)
 
 
 async def _forget(connection: AsyncConnection, statement: str, before: datetime) -> int:

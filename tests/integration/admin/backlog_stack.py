@@ -65,6 +65,7 @@ class Stack:
         self.slept: list[float] = []
         self.redis_answers_in: float | None = 0.001
         self.processor_port = 0
+        self.target = ""
         self._stubs: dict[Role, Any] = {}
 
     def stub(self, role: Role) -> Any:
@@ -113,6 +114,7 @@ class Stack:
             backlog_pb2.DESCRIPTOR.services_by_name["BacklogService"].full_name,
         )
         port = await server.start()
+        self.target = f"dns:///127.0.0.1:{port}"
         channels = {
             role: build_channel(f"dns:///127.0.0.1:{port}", metadata=((ADMIN_KEY, key),)) for role, key in KEYS.items()
         }

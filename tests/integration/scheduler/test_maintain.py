@@ -96,6 +96,21 @@ async def test_it_forgets_idempotency_keys_whose_time_is_over(
     assert await rows(engine, "SELECT count(*), count(idempotency_key_sha256) FROM payments") == [(1002, 1)]
 
 
+async def test_it_forgets_rejected_webhooks_whose_day_is_over(
+    engine: Engine, make_maintenance: MakeMaintenance
+) -> None:
+    add = """
+        INSERT INTO rejected_webhooks (id, provider, received_at, reason, request_id, source_ip, sealed_bytes, sealed)
+        SELECT gen_random_uuid(), 'mock', :at, 'SIGNATURE_MISMATCH', 'r', '192.0.2.1', 1, '\\x00'
+        FROM generate_series(1, :count)
+        """
+    async with autocommit(engine) as connection:
+        await connection.execute(text(add), {"at": START - timedelta(days=1, seconds=1), "count": 2500})
+        await connection.execute(text(add), {"at": START - timedelta(days=1), "count": 1})
+    assert (await run(make_maintenance())).rejected_forgotten == 2500
+    assert await rows(engine, "SELECT count(*) FROM rejected_webhooks") == [(1,)]
+
+
 async def test_keys_whose_time_is_over_are_found_by_their_index(engine: Engine) -> None:
     await add_payments(engine, timedelta(0), key=None, count=2000)
     async with transaction(engine) as connection:

@@ -86,7 +86,7 @@ class RunMaintenanceRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class RunMaintenanceResponse(_message.Message):
-    __slots__ = ("already_running", "interrupted", "done", "partitions_made", "transmissions_forgotten", "idempotency_keys_forgotten", "stale_leases", "stranded_events")
+    __slots__ = ("already_running", "interrupted", "done", "partitions_made", "transmissions_forgotten", "idempotency_keys_forgotten", "stale_leases", "stranded_events", "rejected_forgotten")
     ALREADY_RUNNING_FIELD_NUMBER: _ClassVar[int]
     INTERRUPTED_FIELD_NUMBER: _ClassVar[int]
     DONE_FIELD_NUMBER: _ClassVar[int]
@@ -95,6 +95,7 @@ class RunMaintenanceResponse(_message.Message):
     IDEMPOTENCY_KEYS_FORGOTTEN_FIELD_NUMBER: _ClassVar[int]
     STALE_LEASES_FIELD_NUMBER: _ClassVar[int]
     STRANDED_EVENTS_FIELD_NUMBER: _ClassVar[int]
+    REJECTED_FORGOTTEN_FIELD_NUMBER: _ClassVar[int]
     already_running: bool
     interrupted: bool
     done: bool
@@ -103,7 +104,8 @@ class RunMaintenanceResponse(_message.Message):
     idempotency_keys_forgotten: int
     stale_leases: int
     stranded_events: _containers.RepeatedCompositeFieldContainer[StrandedEvent]
-    def __init__(self, already_running: _Optional[bool] = ..., interrupted: _Optional[bool] = ..., done: _Optional[bool] = ..., partitions_made: _Optional[int] = ..., transmissions_forgotten: _Optional[int] = ..., idempotency_keys_forgotten: _Optional[int] = ..., stale_leases: _Optional[int] = ..., stranded_events: _Optional[_Iterable[_Union[StrandedEvent, _Mapping]]] = ...) -> None: ...
+    rejected_forgotten: int
+    def __init__(self, already_running: _Optional[bool] = ..., interrupted: _Optional[bool] = ..., done: _Optional[bool] = ..., partitions_made: _Optional[int] = ..., transmissions_forgotten: _Optional[int] = ..., idempotency_keys_forgotten: _Optional[int] = ..., stale_leases: _Optional[int] = ..., stranded_events: _Optional[_Iterable[_Union[StrandedEvent, _Mapping]]] = ..., rejected_forgotten: _Optional[int] = ...) -> None: ...
 
 class StrandedEvent(_message.Message):
     __slots__ = ("event_id", "provider", "status", "next_retry_time")

@@ -1,0 +1,237 @@
+"""`tenrusl events list|show|payload|replay`: looking at events, and having them processed again."""
+
+from __future__ import annotations
+
+import json as jsonlib
+import sys
+from typing import Annotated
+
+import typer
+from google.protobuf.json_format import MessageToDict
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from tenrusl.api.admin.v1 import backlog_pb2, backlog_pb2_grpc
+from tenrusl.api.common.v1 import common_pb2
+from tenrusl.cli.audit import DEFAULT_TARGET, Admin
+from tenrusl.cli.event_filters import (
+    Before,
+    FailureCode,
+    Ids,
+    PaymentRef,
+    Provider,
+    Since,
+    Status,
+    check_choice,
+    event_filter,
+    status_word,
+)
+from tenrusl.cli.events import events
+from tenrusl.cli.rpc import call
+from tenrusl.cli.runs import Json, print_json
+from tenrusl.cli.tables import print_table, time_text
+
+__all__ = ["events", "find_events", "print_events"]
+_CALL_SECONDS = 30.0
+_REPLAY_SECONDS = 24 * 3600.0
+_MAX_PAGE = 200
+_Stub = backlog_pb2_grpc.BacklogServiceStub
+_Id = Annotated[str, typer.Argument(metavar="ID", help="The event's id, a UUID.")]
+
+
+@events.command("list")
+def list_events(
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="How many at the most, newest first.")] = 50,
+    provider: Provider = "",
+    status: Status = "",
+    payment_ref: PaymentRef = "",
+    failure_code: FailureCode = "",
+    since: Since = None,
+    before: Before = None,
+    json: Json = False,
+    admin: Admin = DEFAULT_TARGET,
+) -> None:
+    """List events, newest first. With --json one line for each.
+
+    Example: tenrusl events list --provider stripe --status dead_letter --since 2026-03-01
+    """
+    wanted = event_filter(
+        provider=provider, status=status, payment_ref=payment_ref, failure_code=failure_code, since=since, before=before
+    )
+    print_events(find_events(admin, wanted, limit), json=json)
+
+
+@events.command()
+def show(event_id: _Id, json: Json = False, admin: Admin = DEFAULT_TARGET) -> None:
+    """Show an event and what happened to it.
+
+    Example: tenrusl events show 01980a5c-7f3e-7b21-9c44-3f1e52a0c6de
+    """
+
+    async def ask(stub: _Stub) -> backlog_pb2.GetEventResponse:
+        request = backlog_pb2.GetEventRequest(event_id=event_id)
+        answer: backlog_pb2.GetEventResponse = await stub.GetEvent(request, timeout=_CALL_SECONDS)
+        return answer
+
+    answer = call(admin, _Stub, ask)
+    if json:
+        print_json(answer)
+        return
+    facts = Table(box=None, show_header=False)
+    for name, value in _facts(answer):
+        if value:
+            facts.add_row(name, value)
+    print_table(facts)
+    happened = Table("time (UTC)", "what", "", box=None)
+    for item in answer.timeline:
+        happened.add_row(time_text(item.time), item.what, item.detail)
+    print()
+    print_table(happened)
+
+
+@events.command()
+def payload(event_id: _Id, admin: Admin = DEFAULT_TARGET) -> None:
+    """Write the payload to stdout as it was received. It takes a key of role admin, and is noted in the audit log.
+
+    Example: tenrusl events payload 01980a5c-7f3e-7b21-9c44-3f1e52a0c6de > body.json
+    """
+
+    async def ask(stub: _Stub) -> backlog_pb2.GetPayloadResponse:
+        request = backlog_pb2.GetPayloadRequest(event_id=event_id)
+        answer: backlog_pb2.GetPayloadResponse = await stub.GetPayload(request, timeout=_CALL_SECONDS)
+        return answer
+
+    sys.stdout.buffer.write(call(admin, _Stub, ask).body)
+    sys.stdout.buffer.flush()
+
+
+@events.command()
+def replay(
+    ids: Ids = None,
+    provider: Provider = "",
+    status: Status = "",
+    payment_ref: PaymentRef = "",
+    failure_code: FailureCode = "",
+    since: Since = None,
+    before: Before = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count.")] = False,
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="How many at the most.")] = 10_000,
+    rate: Annotated[int, typer.Option(min=1, max=5000, help="Events a second.")] = 100,
+    resume: Annotated[str, typer.Option(metavar="TOKEN", help="Go on with an earlier replay of the same filter.")] = "",
+    json: Json = False,
+    admin: Admin = DEFAULT_TARGET,
+) -> None:
+    """Process events again now, oldest first. What is processed already is skipped: each effect happens once.
+
+    Exit status 1 when one failed. Example: tenrusl events replay --provider stripe --status failed --dry-run
+    """
+    wanted = event_filter(
+        provider=provider, status=status, payment_ref=payment_ref, failure_code=failure_code, since=since, before=before
+    )
+    check_choice(ids, wanted)
+    request = backlog_pb2.ReplayEventsRequest(
+        event_ids=ids or [], dry_run=dry_run, limit=limit, events_per_second=rate, resume_token=resume
+    )
+    if not ids:
+        request.filter.CopyFrom(wanted)
+    last = _follow(admin, request, quiet=json)
+    if json:
+        print_json(last)
+    else:
+        print(_summary(last, dry_run=dry_run))
+        if last.capped and not dry_run:
+            print(f"there may be more; go on with the same filter and --resume {last.resume_token}")
+    if last.failed or last.dead_letters:
+        raise typer.Exit(1)
+
+
+def find_events(admin: str, wanted: backlog_pb2.EventFilter, limit: int) -> list[common_pb2.Event]:
+    """At most `limit` events, newest first."""
+
+    async def ask(stub: _Stub) -> list[common_pb2.Event]:
+        found: list[common_pb2.Event] = []
+        token = ""
+        while len(found) < limit:
+            request = backlog_pb2.ListEventsRequest(
+                page_size=min(limit - len(found), _MAX_PAGE), page_token=token, filter=wanted
+            )
+            page = await stub.ListEvents(request, timeout=_CALL_SECONDS)
+            found += page.events
+            token = page.next_page_token
+            if not token:
+                break
+        return found
+
+    return call(admin, _Stub, ask)
+
+
+def print_events(found: list[common_pb2.Event], *, json: bool) -> None:
+    """As a table, or as one JSON line for each."""
+    if json:
+        for event in found:
+            document = MessageToDict(event, preserving_proto_field_name=True)
+            typer.echo(jsonlib.dumps(document, separators=(",", ":")))
+        return
+    if not found:
+        print("no event matches")
+        return
+    table = Table("id", "provider", "event", "status", "tries", "payment", "cause", "received (UTC)", box=None)
+    for event in found:
+        table.add_row(
+            event.id, event.provider, event.event_type, status_word(event), str(event.attempts), event.payment_ref,
+            event.failure_code, time_text(event.receive_time),
+        )  # fmt: skip
+    print_table(table)
+
+
+def _follow(admin: str, request: backlog_pb2.ReplayEventsRequest, *, quiet: bool) -> backlog_pb2.ReplayEventsResponse:
+    """The last message of a replay."""
+    console = Console(highlight=False)
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+
+    async def ask(stub: _Stub) -> backlog_pb2.ReplayEventsResponse:
+        message = backlog_pb2.ReplayEventsResponse()
+        with Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal) as progress:
+            task = progress.add_task("waiting")
+            try:
+                async for message in stub.ReplayEvents(request, timeout=_REPLAY_SECONDS):
+                    progress.update(task, description=_summary(message, dry_run=request.dry_run))
+            except BaseException:
+                if message.resume_token:
+                    print(f"to go on: --resume {message.resume_token}", file=sys.stderr)
+                raise
+        return message
+
+    return call(admin, _Stub, ask)
+
+
+def _summary(message: backlog_pb2.ReplayEventsResponse, *, dry_run: bool) -> str:
+    if dry_run:
+        return f"{message.matched} events match" + (", and there may be more" if message.capped else "")
+    shown = [f"{message.matched} events", f"{message.processed} processed"]
+    words = {"failed": "failed", "dead_letters": "dead letters", "unconfirmed": "unconfirmed", "skipped": "skipped"}
+    shown += [f"{getattr(message, name)} {word}" for name, word in words.items() if getattr(message, name)]
+    return ", ".join(shown)
+
+
+def _facts(answer: backlog_pb2.GetEventResponse) -> list[tuple[str, str]]:
+    event = answer.event
+    said = common_pb2.PaymentStatus.Name(event.payment_status).removeprefix("PAYMENT_STATUS_").lower()
+    amount = f"{event.amount_minor} {event.currency}" if event.HasField("amount_minor") else ""
+    return [
+        ("id", event.id),
+        ("provider", event.provider),
+        ("event", f"{event.event_type} {event.event_id}"),
+        ("status", status_word(event)),
+        ("payment", event.payment_ref),
+        ("says", said if event.payment_status else ""),
+        ("amount", amount),
+        ("tries", str(event.attempts)),
+        ("deliveries", str(event.deliveries)),
+        ("cause", " ".join(filter(None, (event.failure_code, answer.failure_message)))),
+        ("request id", answer.request_id),
+        ("from", answer.source_ip),
+        ("signed with", answer.signature_version),
+        ("payload", f"{answer.payload_bytes} bytes, {answer.payload_content_type}, SHA-256 {answer.payload_sha256}"),
+    ]

@@ -1,0 +1,117 @@
+"""The commands about the backlog, against a real service."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+from typer.testing import CliRunner
+
+from tenrusl.cli import app
+from tenrusl.operators import Role
+from tenrusl.store.engine import Engine
+from tests.builders import FixedClock, rows
+from tests.integration.admin.backlog_stack import KEYS, Stack, texts
+
+
+@pytest.fixture
+async def stack(engine: Engine) -> AsyncIterator[Stack]:
+    stack = Stack(engine, FixedClock())
+    async with stack.serving():
+        yield stack
+
+
+async def run(stack: Stack, *arguments: str, role: Role = Role.OPERATOR) -> tuple[int, str]:
+    """Exit code and output of a command."""
+    environment = {"TENRUSL_ADMIN_KEY": KEYS[role], "TENRUSL_ADMIN_TARGET": stack.target, "COLUMNS": "200"}
+    with capture_logs():  # those of the servers, which run in this process, too
+        result = await asyncio.to_thread(CliRunner().invoke, app, arguments, env=environment)
+    return result.exit_code, result.output
+
+
+async def lines(stack: Stack, *arguments: str) -> list[Any]:
+    """What a command prints with --json."""
+    code, output = await run(stack, *arguments, "--json")
+    assert code == 0, output
+    return [json.loads(line) for line in output.splitlines()]
+
+
+async def test_the_backlog(stack: Stack) -> None:
+    await stack.put(minutes=-1)
+    await stack.put_dead_letter()
+    code, output = await run(stack, "backlog")
+    assert code == 0
+    assert "1 unfinished, 1 due now since 2026-03-01 11:59:10" in output
+    assert "told_to_fail" in output
+    found = (await lines(stack, "backlog"))[0]
+    assert (found["unfinished"], found["due"], found["providers"][0]["received"]) == (1, 1, 1)
+
+
+async def test_the_diagnosis_fails_when_something_is_critical(stack: Stack) -> None:
+    assert (await run(stack, "backlog", "diagnose"))[0] == 0
+    stack.redis_answers_in = None
+    code, output = await run(stack, "backlog", "diagnose")
+    assert code == 1
+    assert "critical" in output
+    assert "it does not answer" in output
+
+
+async def test_events_are_listed_and_shown(stack: Stack) -> None:
+    ids = texts([await stack.put(minutes=minutes, payment_ref="pay_1") for minutes in range(3)])
+    assert [event["id"] for event in await lines(stack, "events", "list", "--limit", "2")] == [ids[2], ids[1]]
+    code, output = await run(stack, "events", "list", "--payment-ref", "pay_1", "--since", "2026-03-01T12:02")
+    assert code == 0
+    assert ids[2] in output
+    assert ids[1] not in output
+    code, output = await run(stack, "events", "show", ids[0])
+    assert code == 0
+    assert "received" in output
+    assert "pay_1" in output
+    assert (await lines(stack, "events", "show", ids[0]))[0]["event"]["id"] == ids[0]
+    assert (await run(stack, "events", "list", "--provider", "stripe")) == (0, "no event matches\n")
+
+
+async def test_a_payload_takes_the_key_of_an_admin(stack: Stack) -> None:
+    event_id = str(await stack.put(document={"a": 1}))
+    assert await run(stack, "events", "payload", event_id, role=Role.ADMIN) == (0, '{"a": 1}')
+    code, output = await run(stack, "events", "payload", event_id)
+    assert code == 1
+    assert "PERMISSION_DENIED" in output
+
+
+async def test_a_replay(stack: Stack, engine: Engine) -> None:
+    await stack.put(status="failed")
+    failed = ("events", "replay", "--status", "failed")
+    assert await run(stack, *failed, "--dry-run") == (0, "1 events match\n")
+    assert await run(stack, *failed) == (0, "1 events, 1 processed\n")
+    assert await run(stack, *failed) == (0, "0 events, 0 processed\n")
+    assert await rows(engine, "SELECT status FROM webhook_events") == [("processed",)]
+
+
+async def test_dead_letters(stack: Stack, engine: Engine) -> None:
+    ids = texts([await stack.put_dead_letter(minutes=minutes) for minutes in range(3)])
+    found = await lines(stack, "dead-letters", "list", "--failure-code", "told_to_fail")
+    assert [event["id"] for event in found] == ids[::-1]
+    assert await run(stack, "dead-letters", "discard", ids[0], "--reason", "test shop") == (0, "1 discarded\n")
+    assert await run(stack, "dead-letters", "requeue", ids[0], ids[1]) == (1, "1 requeued, 1 skipped\n")
+    assert await run(stack, "dead-letters", "requeue", "--all", "--dry-run") == (0, "1 would be requeued\n")
+    assert (await lines(stack, "dead-letters", "requeue", "--all"))[0]["requeued"] == 1
+    found_statuses = await rows(engine, "SELECT status FROM webhook_events ORDER BY id")
+    assert found_statuses == [("discarded",), ("received",), ("received",)]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("events", "replay"),
+        ("events", "replay", "x", "--provider", "mock"),
+        ("events", "list", "--status", "lost"),
+        ("dead-letters", "requeue"),
+        ("dead-letters", "requeue", "x", "--all"),
+        ("dead-letters", "discard", "x"),
+    ],
+)
+async def test_wrong_arguments(stack: Stack, arguments: tuple[str, ...]) -> None:
+    assert (await run(stack, *arguments))[0] == 2
