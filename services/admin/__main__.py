@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry
 
 from services.admin.audit import Audit
 from services.admin.audit_servicer import AuditServicer
+from services.admin.backlog_graph import build_backlog_servicer
 from services.admin.rejected import RejectedWebhooks
 from services.admin.rejected_servicer import RejectedServicer
 from services.admin.roles import ROLES
@@ -17,6 +18,8 @@ from services.admin.throttle_servicer import ThrottleServicer
 from tenrusl.api.admin.v1 import (
     audit_pb2,
     audit_pb2_grpc,
+    backlog_pb2,
+    backlog_pb2_grpc,
     rejected_pb2,
     rejected_pb2_grpc,
     rotation_pb2,
@@ -78,6 +81,19 @@ async def serve(settings: Settings, registry: CollectorRegistry) -> None:
         rotation_pb2_grpc.add_RotationServiceServicer_to_server,
         RotationServicer(rotations),
         rotation_pb2.DESCRIPTOR.services_by_name["RotationService"].full_name,
+    )
+    processor = build_channel(settings.processor_target)
+    server.add(
+        backlog_pb2_grpc.add_BacklogServiceServicer_to_server,
+        build_backlog_servicer(
+            settings,
+            engine=engine,
+            redis=redis,
+            processor=processor,
+            providers=load_providers(settings),
+            clock=SystemClock(),
+        ),
+        backlog_pb2.DESCRIPTOR.services_by_name["BacklogService"].full_name,
     )
     try:
         # A background task that fails ends the process, and its supervisor starts a new one.
