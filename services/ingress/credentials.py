@@ -62,14 +62,15 @@ class CredentialBook(Mapping[str, Credentials]):
         return self._providers.keys()
 
     def environment_secrets(self) -> list[EnvironmentSecret]:
-        """What the environment holds, by fingerprint. Empty without a cipher."""
-        return [
-            EnvironmentSecret(provider, field, version.version, self._fingerprints[provider, field, version.secret])
+        """What the environment holds, by fingerprint, each once. Empty without a cipher."""
+        found = {
+            (provider, field, self._fingerprints[provider, field, version.secret]): version.version
             for provider, credentials in self._environment.items()
             for field, versions in credentials.fields.items()
             for version in versions
             if self._fingerprints
-        ]
+        }
+        return [EnvironmentSecret(provider, field, name, print_) for (provider, field, print_), name in found.items()]
 
     def replace_stored(self, stored: Mapping[tuple[str, str], StoredField]) -> None:
         """Takes the store's versions, by (provider, field), in place of the earlier ones."""

@@ -11,7 +11,7 @@ from tenrusl.crypto import SealedTextError, SecretCipher
 from tenrusl.errors import UnavailableError
 from tenrusl.rotation import ACCEPTED, DENIED, StoredField, StoredVersion, version_name
 from tenrusl.secret import Secret
-from tenrusl.store.engine import Engine, autocommit
+from tenrusl.store.engine import Engine, transaction
 from tenrusl.store.signing_secrets import SecretRow, read_revision, read_versions
 
 POLL_SECONDS = 2.0
@@ -46,7 +46,8 @@ class StoredSecrets:
 
     async def refresh(self) -> bool:
         """Reads them if they have changed; whether they had. Raises UnavailableError."""
-        async with autocommit(self._engine) as connection:
+        # Of the pool that accepting does not use: under load, too, a change is to be known soon.
+        async with transaction(self._engine) as connection:
             revision = await read_revision(connection)
             if revision == self._revision:
                 return False

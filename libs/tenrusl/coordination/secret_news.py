@@ -31,10 +31,11 @@ async def listen_for_secret_news(redis: Redis, heard: Callable[[], None]) -> Non
         try:
             async with redis.pubsub() as channel:
                 await channel.subscribe(CHANNEL)
-                away = False
-                heard()
                 while True:
-                    if await channel.get_message(ignore_subscribe_messages=True, timeout=_WAIT_SECONDS):
+                    # A confirmed subscription, too: redis-py subscribes anew by itself after a lost connection, and
+                    # what was told meanwhile is lost.
+                    if await channel.get_message(timeout=_WAIT_SECONDS):
+                        away = False
                         heard()
         except (RedisError, OSError) as exc:
             if not away:  # tried again every second, and said once

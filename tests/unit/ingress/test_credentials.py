@@ -11,7 +11,10 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from services.ingress.credentials import CredentialBook
+from tenrusl.crypto import SecretCipher
 from tenrusl.providers import PROVIDERS
+from tenrusl.rotation import StoredField, StoredVersion
+from tenrusl.secret import Secret
 from tenrusl.settings import CredentialVersions, SettingsError, load_credentials
 from tenrusl.simulator import simulated_credentials
 from tenrusl.simulator.fetched_keys import jwk
@@ -200,3 +203,77 @@ def test_a_file_that_becomes_of_no_use_leaves_the_secret_in_force_and_is_said_on
 def test_the_id_that_paypals_simulator_signs_for_everybody_is_refused() -> None:
     with pytest.raises(SettingsError, match="simulator signs this one for everybody"):
         book_of({"TENRUSL_WEBHOOK_SECRET_PAYPAL": "WEBHOOK_ID"})
+
+
+CIPHER = SecretCipher(bytes(32))
+MAIN = "TENRUSL_WEBHOOK_SECRET_MOCK"
+
+
+def fingerprint(secret: str, field: str = "secret") -> bytes:
+    return CIPHER.fingerprint(Secret(secret), provider="mock", field=field)
+
+
+def stored(*accepted: StoredVersion, denied: tuple[str, ...] = ()) -> dict[tuple[str, str], StoredField]:
+    prints = frozenset(fingerprint(secret) for secret in denied)
+    return {("mock", "secret"): StoredField(accepted=accepted, denied=prints)}
+
+
+def book_with_store(environ: dict[str, str], *files: Path) -> CredentialBook:
+    def read() -> CredentialVersions:
+        return load_credentials(environ)
+
+    return CredentialBook(PROVIDERS, read(), files=files, read=read, cipher=CIPHER)
+
+
+def test_stored_secrets_stand_beside_those_of_the_environment() -> None:
+    book = book_with_store({MAIN: "old", "TENRUSL_WEBHOOK_SECRET_STRIPE": "other"})
+    book.replace_stored(
+        stored(StoredVersion(1, fingerprint("old"), None), StoredVersion(2, fingerprint("new"), Secret("new")))
+    )
+    assert secrets(book, "mock", "secret") == ["old", "new"]
+    assert [version.version for version in book["mock"].versions("secret")] == ["v1", "v2"]
+    assert secrets(book, "stripe", "signing_secret") == ["other"]
+    book.replace_stored({})
+    assert secrets(book, "mock", "secret") == ["old"]
+
+
+def test_a_provider_may_have_stored_secrets_only() -> None:
+    book = book_with_store({})
+    book.replace_stored(stored(StoredVersion(2, fingerprint("new"), Secret("new"))))
+    assert secrets(book, "mock", "secret") == ["new"]
+
+
+def test_stored_secrets_of_others_are_passed_over() -> None:
+    book = book_with_store({})
+    version = StoredVersion(1, b"", Secret("new"))
+    book.replace_stored(
+        {(p, f): StoredField(accepted=[version]) for p, f in (("nosuch", "secret"), ("mock", "nosuch"))}
+    )
+    assert list(book) == []
+
+
+def test_a_retired_secret_of_the_environment_is_named_by_its_variable_only() -> None:
+    book = book_with_store({MAIN: "old-secret"})
+    with structlog.testing.capture_logs() as logs:
+        book.replace_stored(stored(StoredVersion(2, fingerprint("new"), Secret("new")), denied=("old-secret",)))
+    assert secrets(book, "mock", "secret") == ["new"]
+    assert [entry["variable"] for entry in logs] == [MAIN]
+    assert "old-secret" not in str(logs)
+
+
+def test_a_file_that_changes_leaves_stored_secrets_in_force(tmp_path: Path) -> None:
+    path = tmp_path / "secret"
+    path.write_text("old")
+    book = book_with_store({NAME: str(path)}, path)
+    book.replace_stored(stored(StoredVersion(2, fingerprint("new"), Secret("new")), denied=("old",)))
+    (tmp_path / "other").write_text("third")
+    os.replace(tmp_path / "other", path)
+    assert book.refresh()
+    assert secrets(book, "mock", "secret") == ["third", "new"]
+    assert [item.fingerprint for item in book.environment_secrets()] == [fingerprint("third")]
+
+
+def test_one_secret_in_two_variables_is_reported_once() -> None:
+    book = book_with_store({MAIN: "same", f"{MAIN}_NEXT": "same"})
+    assert [item.fingerprint for item in book.environment_secrets()] == [fingerprint("same")]
+    assert book_of({MAIN: "same"}).environment_secrets() == []
