@@ -166,3 +166,23 @@ def test_where_all_are_refused_the_field_stays_and_verifies_nothing() -> None:
     with pytest.raises(SignatureError) as caught:
         left.versions("secret")
     assert caught.value.reason is Reason.CREDENTIALS_MISSING
+
+
+NAMES = st.sampled_from(["a", "b", "c", "d"])
+
+
+@settings(deadline=None, derandomize=True, max_examples=200)
+@given(st.lists(NAMES, max_size=3, unique=True), st.sets(NAMES), st.sets(NAMES), st.sets(NAMES))
+def test_just_what_is_accepted_somewhere_and_denied_nowhere_verifies(
+    environment: list[str], brought_in: set[str], taken_over: set[str], denied: set[str]
+) -> None:
+    taken_over, brought_in = taken_over - brought_in - denied, brought_in - denied
+    accepted = [StoredVersion(n, name.encode(), Secret(name)) for n, name in enumerate(sorted(brought_in), 1)]
+    accepted += [StoredVersion(n, name.encode(), None) for n, name in enumerate(sorted(taken_over), 5)]
+    versions = accepted_versions(
+        [(SecretVersion(f"environment {name}", Secret(name)), name.encode()) for name in environment],
+        StoredField(accepted=accepted, denied={name.encode() for name in denied}),
+    )
+    found = [version.secret.reveal() for version in versions if version.secret]
+    assert sorted(found) == sorted((set(environment) - denied) | brought_in)
+    assert len({version.version for version in versions}) == len(versions) >= 1
