@@ -71,6 +71,7 @@ webhook_events = Table(
         "provider",
         "next_retry_at",
         "id",
+        postgresql_include=["status", "attempts"],
         postgresql_where=text("status IN ('received', 'failed', 'processing')"),
     ),
     Index("webhook_events_unconfirmed_idx", "id", postgresql_where=text("status = 'unconfirmed'")),

@@ -17,6 +17,12 @@ _STATEMENTS = (
     ALTER TABLE webhook_events ADD CONSTRAINT webhook_events_status_check CHECK (status IN
         ('received', 'processing', 'processed', 'failed', 'dead_letter', 'unconfirmed', 'discarded'))
     """,
+    # Counting the backlog by status and tries without reading its rows. It is as small as the backlog.
+    "DROP INDEX webhook_events_due_idx",
+    """
+    CREATE INDEX webhook_events_due_idx ON webhook_events (provider, next_retry_at, id) INCLUDE (status, attempts)
+        WHERE status IN ('received', 'failed', 'processing')
+    """,
     # No new event enters any of these, so they cost accepting nothing. Dead letters by cause, for counting:
     """
     CREATE INDEX webhook_events_dead_letter_idx ON webhook_events (provider, failure_code, id)
