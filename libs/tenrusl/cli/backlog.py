@@ -15,7 +15,7 @@ from tenrusl.api.admin.v1 import backlog_pb2, backlog_pb2_grpc
 from tenrusl.cli.audit import DEFAULT_TARGET, Admin
 from tenrusl.cli.rpc import call
 from tenrusl.cli.runs import Json, print_json
-from tenrusl.cli.tables import duration_text, time_text
+from tenrusl.cli.tables import duration_text, plain, time_text
 
 backlog = typer.Typer(help="What is not done yet, and why.")
 _CALL_SECONDS = 30.0
@@ -68,7 +68,7 @@ def diagnose(json: Json = False, admin: Admin = DEFAULT_TARGET) -> None:
         for finding in answer.findings:
             word = backlog_pb2.Severity.Name(finding.severity).removeprefix("SEVERITY_").lower()
             color = _COLORS.get(finding.severity, "red")
-            table.add_row(finding.check, Text(word, style=color), Text(finding.evidence), Text(finding.command))
+            table.add_row(finding.check, Text(word, style=color), plain(finding.evidence), plain(finding.command))
         _console().print(table)
     if any(finding.severity == backlog_pb2.SEVERITY_CRITICAL for finding in answer.findings):
         raise typer.Exit(1)
@@ -138,5 +138,5 @@ def _attempts(answer: backlog_pb2.GetBacklogResponse) -> Table:
 def _dead_letters(answer: backlog_pb2.GetBacklogResponse) -> Table:
     table = Table("dead letters of", "cause", "events", box=None)
     for item in answer.dead_letters:
-        table.add_row(item.provider, item.failure_code, str(item.events))
+        table.add_row(plain(item.provider), plain(item.failure_code), str(item.events))
     return table

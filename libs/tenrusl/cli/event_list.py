@@ -30,7 +30,7 @@ from tenrusl.cli.event_filters import (
 from tenrusl.cli.events import events
 from tenrusl.cli.rpc import call
 from tenrusl.cli.runs import Json, print_json
-from tenrusl.cli.tables import print_table, time_text
+from tenrusl.cli.tables import plain, print_table, time_text
 
 __all__ = ["events", "find_events", "print_events"]
 _CALL_SECONDS = 30.0
@@ -81,11 +81,11 @@ def show(event_id: _Id, json: Json = False, admin: Admin = DEFAULT_TARGET) -> No
     facts = Table(box=None, show_header=False)
     for name, value in _facts(answer):
         if value:
-            facts.add_row(name, value)
+            facts.add_row(name, plain(value))
     print_table(facts)
     happened = Table("time (UTC)", "what", "", box=None)
     for item in answer.timeline:
-        happened.add_row(time_text(item.time), item.what, item.detail)
+        happened.add_row(time_text(item.time), plain(item.what), plain(item.detail))
     print()
     print_table(happened)
 
@@ -178,10 +178,11 @@ def print_events(found: list[common_pb2.Event], *, json: bool) -> None:
         return
     table = Table("id", "provider", "event", "status", "tries", "payment", "cause", "received (UTC)", box=None)
     for event in found:
-        table.add_row(
+        cells = (
             event.id, event.provider, event.event_type, status_word(event), str(event.attempts), event.payment_ref,
             event.failure_code, time_text(event.receive_time),
         )  # fmt: skip
+        table.add_row(*map(plain, cells))
     print_table(table)
 
 

@@ -6,6 +6,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 _WIDTH = 400
 
@@ -14,6 +15,11 @@ def print_table(table: Table) -> None:
     """Prints it without breaking a line."""
     console = Console()
     console.print(table, soft_wrap=True) if console.is_terminal else Console(width=_WIDTH).print(table)
+
+
+def plain(text: str) -> Text:
+    """A cell that shows a text as it is: others wrote it, and neither markup nor a control character counts."""
+    return Text("".join(character if character.isprintable() else "\ufffd" for character in text))
 
 
 def time_text(time: Timestamp) -> str:

@@ -73,6 +73,14 @@ async def test_events_are_listed_and_shown(stack: Stack) -> None:
     assert (await run(stack, "events", "list", "--provider", "stripe")) == (0, "no event matches\n")
 
 
+async def test_what_a_provider_wrote_is_shown_as_it_is(stack: Stack) -> None:
+    event_id = str(await stack.put(payment_ref="[/red]\x1b[2J"))
+    for command in (("events", "list"), ("events", "show", event_id)):
+        code, output = await run(stack, *command)
+        assert code == 0
+        assert "[/red]\ufffd[2J" in output
+
+
 async def test_a_payload_takes_the_key_of_an_admin(stack: Stack) -> None:
     event_id = str(await stack.put(document={"a": 1}))
     assert await run(stack, "events", "payload", event_id, role=Role.ADMIN) == (0, '{"a": 1}')
