@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from services.admin.rotation_state import HOUR, RotationState, judge, state_of, view_of
 from services.admin.secret_checks import (
     MAX_OWNER_CHARACTERS,
     MAX_REASON_CHARACTERS,
@@ -23,23 +24,19 @@ from tenrusl.rotation import (
     ACCEPTED,
     QUIET,
     Blocker,
-    Evidence,
     SecretStatus,
     abort,
-    blockers,
     check_begin,
     complete,
-    open_rotation,
     revoke,
     version_name,
 )
 from tenrusl.secret import Secret
 from tenrusl.store.audit import AuditEntry, append_entry
 from tenrusl.store.engine import Connection, Engine, transaction
-from tenrusl.store.signature_counts import PERIOD, count_rejections, read_reports
-from tenrusl.store.signing_secrets import SecretRow, insert_version, lock_secrets, read_revision, set_status
+from tenrusl.store.signature_counts import count_rejections
+from tenrusl.store.signing_secrets import SecretRow, insert_version, lock_secrets, set_status
 
-_HOUR = timedelta(hours=1)
 # Of the environment's secrets, which nobody brought in by a rotation.
 _FOUND = "found in the environment"
 _WHY = {
@@ -69,17 +66,6 @@ class BeginOrder:
     secret: Secret
     owner: str
     reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RotationState:
-    """An open rotation. rejections: webhooks of the provider an hour."""
-
-    new: SecretView
-    old: Sequence[SecretView]
-    blockers: Sequence[Blocker] = ()
-    rejections_before: float = 0
-    rejections_now: float = 0
 
 
 class Rotations:
@@ -138,21 +124,21 @@ class Rotations:
                     reason=order.reason,
                     created_by=caller.operator.name,
                     created_at=now,
-                    rejections_before=await count_rejections(connection, provider, now - _HOUR, now),
+                    rejections_before=await count_rejections(connection, provider, now - HOUR, now),
                 ),
             )
             after = await read_known(connection, [provider], now)
             notes = {"version": version_name(number), "owner": order.owner, "reason": order.reason}
             await _audit(connection, "rotation.begin", (before, after), field, caller, now, notes)
         await self._notify()
-        return _state_of(after, field, number)
+        return state_of(after, field, number)
 
     async def get(self, provider: str, field: str) -> RotationState:
         """Raises InvalidFieldError, ConflictError(ROTATION_NOT_OPEN)."""
         field = find_field(self._providers, provider, field)
         async with transaction(self._engine) as connection:
             now = self._clock.now()
-            return await self._judge(connection, await read_known(connection, [provider], now), field, now)
+            return await judge(connection, await read_known(connection, [provider], now), field, now, quiet=self.quiet)
 
     async def complete(self, provider: str, field: str, caller: Caller, *, force: bool = False) -> RotationState:
         """What is current now, and what was retired. Raises InvalidFieldError, ConflictError: ROTATION_NOT_OPEN,
@@ -160,7 +146,7 @@ class Rotations:
         field, now = find_field(self._providers, provider, field), self._clock.now()
         async with transaction(self._engine) as connection:
             # Before the lock, whose revision no ingress can have yet.
-            state = await self._judge(connection, await read_known(connection, [provider], now), field, now)
+            state = await judge(connection, await read_known(connection, [provider], now), field, now, quiet=self.quiet)
             if state.blockers and not force:
                 why = "; ".join(_WHY[blocker] for blocker in state.blockers)
                 raise ConflictError(Reason.ROTATION_NOT_SAFE, f"not safe to complete: {why}")
@@ -185,7 +171,7 @@ class Rotations:
             after = await _apply(connection, provider, changes, now)
             await _audit(connection, "rotation.abort", (before, after), field, caller, now, {})
         await self._notify()
-        return _view(after, next(iter(changes)))
+        return view_of(after, next(iter(changes)))
 
     async def revoke(
         self, provider: str, field: str, version: str, reason: str, caller: Caller, *, leave_none: bool = False
@@ -215,7 +201,7 @@ class Rotations:
             notes = {"version": version_name(found[version]), "reason": reason}
             await _audit(connection, "secret.revoke", (before, after), field, caller, now, notes)
         await self._notify()
-        return _view(after, found[version])
+        return view_of(after, found[version])
 
     async def versions(self, provider: str = "") -> list[SecretView]:
         """All versions, or those of one provider, by provider and field, oldest first. Raises InvalidFieldError."""
@@ -249,48 +235,11 @@ class Rotations:
             )
         return await read_known(connection, [provider], now) if unmet else known
 
-    async def _judge(self, connection: Connection, known: Known, field: str, now: datetime) -> RotationState:
-        number = open_rotation(known.statuses(field))
-        if number is None:
-            raise ConflictError(Reason.ROTATION_NOT_OPEN, "no rotation of this secret is open")
-        state = _state_of(known, field, number)
-        row = next(row for row in known.rows if row.number == number)
-        recent = now - self.quiet
-        # Periods that began before count whole: at the most one more than the time that is looked at.
-        counted = await count_rejections(connection, row.provider, max(recent, row.created_at) - PERIOD, now)
-        span = min(self.quiet, now - row.created_at) + PERIOD
-        revision, reports = await read_revision(connection), await read_reports(connection)
-        evidence = Evidence(
-            began_at=row.created_at,
-            old_matches=[view.last_match for view in state.old],
-            new_match=state.new.last_match,
-            rejections_before=row.rejections_before,
-            rejections_now=counted * (_HOUR / span),
-            reports=[now - report.at for report in reports],
-            behind=any(report.revision < revision for report in reports),
-        )
-        return RotationState(
-            new=state.new,
-            old=state.old,
-            blockers=blockers(evidence, now, quiet=self.quiet),
-            rejections_before=evidence.rejections_before,
-            rejections_now=evidence.rejections_now,
-        )
-
 
 async def _apply(connection: Connection, provider: str, changes: Mapping[int, SecretStatus], now: datetime) -> Known:
     for number, status in changes.items():
         await set_status(connection, provider, number, status, now)
     return await read_known(connection, [provider], now)
-
-
-def _state_of(known: Known, field: str, new: int) -> RotationState:
-    old = [known.view(row) for row in known.rows if row.field == field and row.status is SecretStatus.CURRENT]
-    return RotationState(new=_view(known, new), old=old + [known.view_unmet(secret) for secret in known.unmet(field)])
-
-
-def _view(known: Known, number: int) -> SecretView:
-    return next(known.view(row) for row in known.rows if row.number == number)
 
 
 def _next_number(known: Known) -> int:

@@ -12,7 +12,8 @@ from datetime import timedelta
 import pytest
 from prometheus_client import CollectorRegistry
 
-from services.admin.rotate import BeginOrder, Caller, Rotations, RotationState
+from services.admin.rotate import BeginOrder, Caller, Rotations
+from services.admin.rotation_state import RotationState
 from services.ingress.accept import Acceptor
 from services.ingress.credentials import CredentialBook
 from services.ingress.judge import Delivery, Disposition, Judge
@@ -350,6 +351,28 @@ async def test_nothing_is_judged_before_the_stored_secrets_are_known(engine: Eng
     assert await starting.accept(OLD, NEW) == [NOT_STORED, NOT_STORED]
     await starting.sync()
     assert await starting.accept(OLD, NEW) == [ACCEPTED, REJECTED]
+
+
+async def test_the_fields_of_a_provider_are_rotated_each_by_itself(engine: Engine, admin: Admin) -> None:
+    environment = {
+        "TENRUSL_WEBHOOK_SECRET_MIDTRANS": "server-key",
+        "TENRUSL_PROVIDER_MIDTRANS__IRIS_MERCHANT_KEY": "merchant-key",
+    }
+    ingress = Ingress(engine, FixedClock(), environment)
+    await ingress.sync()
+    iris = order("new-merchant-key", provider="midtrans", field="iris_merchant_key")
+    assert [view.version for view in (await admin.begin(iris, WHO)).old] == ["v1"]
+    main = order("new-server-key", provider="midtrans")
+    assert [view.version for view in (await admin.begin(main, WHO)).old] == ["v3"]
+    await ingress.sync()
+    fields = ingress.book["midtrans"].fields
+    assert [version.version for version in fields["iris_merchant_key"]] == ["v1", "v2"]
+    assert [version.version for version in fields["server_key"]] == ["v3", "v4"]
+    await admin.complete("midtrans", "iris_merchant_key", WHO, force=True)
+    await ingress.sync()
+    fields = ingress.book["midtrans"].fields
+    assert [version.version for version in fields["iris_merchant_key"]] == ["v2"]
+    assert [version.version for version in fields["server_key"]] == ["v3", "v4"]
 
 
 @asynccontextmanager
