@@ -40,7 +40,8 @@ MENDABLE = frozenset(
     }
 )
 MAX_WAITING_WEBHOOKS = 1000
-MAX_WAITING_BYTES = 16 * 1024 * 1024
+# Also bounds what is written a second: large bodies must not keep the disk from those that are accepted.
+MAX_WAITING_BYTES = 4 * 1024 * 1024
 MAX_BATCH_WEBHOOKS = 50
 # Webhooks of one batch are gathered so long.
 GATHER_SECONDS = 0.25

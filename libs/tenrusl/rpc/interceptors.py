@@ -29,6 +29,8 @@ Handler = Callable[[Any, Context], Awaitable[Any]]
 Step = Callable[[str, Handler], Handler]
 
 EXEMPT_PREFIXES = ("/grpc.health.", "/grpc.reflection.")
+# Called every second by every gateway: counted, and logged only when they fail.
+QUIET_METHODS = frozenset({"/tenrusl.api.ingress.v1.ThrottleFeedService/GetThrottles"})
 
 _CODE_NAMES = {code.value[0]: code.name for code in grpc.StatusCode}
 _log = structlog.get_logger("rpc")
@@ -121,7 +123,7 @@ def with_request_id(clock: Clock) -> Step:
 
 
 def with_access_log(metrics: RpcMetrics) -> Step:
-    """One log line and one count per call, with the code that the caller saw."""
+    """One log line (but see QUIET_METHODS) and one count per call, with the code that the caller saw."""
 
     def step(method: str, handler: Handler) -> Handler:
         seconds = metrics.seconds.labels(method)
@@ -142,7 +144,10 @@ def with_access_log(metrics: RpcMetrics) -> Step:
                 metrics.in_flight.dec()
                 metrics.calls.labels(method, code).inc()
                 seconds.observe(elapsed)
-                _log.info("rpc", method=method, code=code, duration_ms=round(elapsed * 1000, 2), peer=context.peer())
+                if code != "OK" or method not in QUIET_METHODS:
+                    _log.info(
+                        "rpc", method=method, code=code, duration_ms=round(elapsed * 1000, 2), peer=context.peer()
+                    )
 
         return call
 

@@ -11,8 +11,10 @@ from typing import Any
 
 import grpc
 import pytest
+import structlog
 from grpc import aio
 from prometheus_client import CollectorRegistry
+from sqlalchemy import text
 
 from services.admin.roles import ROLES
 from services.admin.throttle import Throttles
@@ -30,7 +32,7 @@ from tenrusl.rpc.process import always_ready
 from tenrusl.rpc.server import RpcServer
 from tenrusl.secret import Secret
 from tenrusl.settings import Address, Settings
-from tenrusl.store.engine import Engine
+from tenrusl.store.engine import Engine, autocommit
 from tests.builders import START, FixedClock, rows
 
 OPERATOR, VIEWER = "o" * 40, "v" * 40
@@ -157,6 +159,25 @@ async def test_ingress_tells_gateways_what_is_set(engine: Engine, stub: Any) -> 
         found = await feed.GetThrottles(feed_pb2.GetThrottlesRequest(), timeout=10)
     await server.stop(0)
     assert [(item.provider, item.requests_per_second) for item in found.throttles] == [("stripe", 50), ("xendit", 2.5)]
+
+
+async def test_asking_every_second_fills_no_log(engine: Engine) -> None:
+    server, address = await start(
+        feed_pb2_grpc.add_ThrottleFeedServiceServicer_to_server,
+        ThrottleFeedServicer(engine),
+        "tenrusl.api.ingress.v1.ThrottleFeedService",
+    )
+    async with build_channel(address) as channel:
+        feed = feed_pb2_grpc.ThrottleFeedServiceStub(channel)
+        with structlog.testing.capture_logs() as logs:
+            await feed.GetThrottles(feed_pb2.GetThrottlesRequest(), timeout=10)
+            assert logs == []
+            async with autocommit(engine) as connection:
+                await connection.execute(text("ALTER TABLE throttles RENAME TO elsewhere"))
+            with pytest.raises(aio.AioRpcError):
+                await feed.GetThrottles(feed_pb2.GetThrottlesRequest(), timeout=10)
+    await server.stop(0)
+    assert [line["code"] for line in logs if line["event"] == "rpc"] == ["INTERNAL"]
 
 
 async def test_the_command_line_sets_lists_and_clears(address: str) -> None:
