@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 from grpc import aio
@@ -15,8 +15,13 @@ from tenrusl.operators import Operator, OperatorKeys, Role
 from tenrusl.rpc.interceptors import Context, Handler, Step
 
 ADMIN_KEY = "x-admin-key"
+# Who the gateway calls for. Anybody may write anything there, so it never raises what one peer may.
+CLIENT_ADDRESS = "x-client-address"
+MAX_CLIENT_ADDRESS = 64
 # Wrong keys from one address before it has to wait, and for how long they count.
 MAX_FAILURES = 20
+# The same for all that comes from one peer, whoever it says that it calls for.
+MAX_PEER_FAILURES = 500
 FAILURE_SECONDS = 60.0
 MAX_ADDRESSES = 10_000
 # Nobody, so that code that needs an operator fails where none was asked for.
@@ -25,29 +30,42 @@ _log = structlog.get_logger("operators")
 
 
 class Failures:
-    """Counts wrong keys by address, in windows of FAILURE_SECONDS."""
+    """Counts wrong keys by peer and the client that it calls for, in windows of FAILURE_SECONDS.
+
+    client: empty where the peer calls for itself.
+    """
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
         self._window = 0
-        self._counts: dict[str, int] = {}
+        self._counts: dict[tuple[str, str], int] = {}
+        self._peers: dict[str, int] = {}
 
-    def are_too_many(self, address: str) -> bool:
-        """Whether the address has to wait."""
+    def are_too_many(self, peer: str, client: str = "") -> bool:
+        """Whether the client has to wait, or all of its peer."""
         self._turn()
-        return self._counts.get(address, 0) >= MAX_FAILURES
+        return self._counts.get((peer, client), 0) >= MAX_FAILURES or self._peers.get(peer, 0) >= MAX_PEER_FAILURES
 
-    def add(self, address: str) -> None:
+    def add(self, peer: str, client: str = "") -> None:
         """Counts one."""
         self._turn()
-        if address in self._counts or len(self._counts) < MAX_ADDRESSES:
-            self._counts[address] = self._counts.get(address, 0) + 1
+        _count(self._counts, (peer, client))
+        _count(self._peers, peer)
 
     def _turn(self) -> None:
         window = int(self._monotonic() // FAILURE_SECONDS)
         if window != self._window:
             self._window = window
             self._counts.clear()
+            self._peers.clear()
+
+
+_Key = TypeVar("_Key")
+
+
+def _count(counts: dict[_Key, int], key: _Key) -> None:
+    if key in counts or len(counts) < MAX_ADDRESSES:
+        counts[key] = counts.get(key, 0) + 1
 
 
 def with_operator(keys: OperatorKeys, roles: Mapping[str, Role | None], failures: Failures) -> Step:
@@ -78,15 +96,22 @@ def with_operator(keys: OperatorKeys, roles: Mapping[str, Role | None], failures
 
 
 def _authenticate(keys: OperatorKeys, failures: Failures, context: aio.ServicerContext[Any, Any]) -> Operator:
-    address = context.peer().rpartition(":")[0]
-    if failures.are_too_many(address):
+    peer = context.peer().rpartition(":")[0]
+    client = _given(context, CLIENT_ADDRESS)[:MAX_CLIENT_ADDRESS]
+    if failures.are_too_many(peer, client):
         raise OverloadedError("too many wrong keys from this address; wait a minute")
-    given = next((value for key, value in context.invocation_metadata() or () if key == ADMIN_KEY), None)
-    if not isinstance(given, str) or not given:
+    key = _given(context, ADMIN_KEY)
+    if not key:
         raise UnauthenticatedError(Reason.ADMIN_KEY_MISSING, f"the metadata needs a key as {ADMIN_KEY}")
-    found = keys.find(given)
+    found = keys.find(key)
     if found is None:
-        failures.add(address)
-        _log.warning("wrong key", peer=address)
+        failures.add(peer, client)
+        _log.warning("wrong key", peer=peer, client=client)
         raise UnauthenticatedError(Reason.ADMIN_KEY_INVALID, "the key is not one that is accepted")
     return found
+
+
+def _given(context: aio.ServicerContext[Any, Any], name: str) -> str:
+    """The first text of that name in the metadata, empty without one."""
+    value = next((value for key, value in context.invocation_metadata() or () if key == name), "")
+    return value if isinstance(value, str) else ""

@@ -14,7 +14,16 @@ from tenrusl.errors import Reason
 from tenrusl.operators import Operator, OperatorKeys, Role, key_of
 from tenrusl.rpc.channel import build_channel
 from tenrusl.rpc.errors import reason_of
-from tenrusl.rpc.operators import ADMIN_KEY, FAILURE_SECONDS, MAX_FAILURES, Failures, operator, with_operator
+from tenrusl.rpc.operators import (
+    ADMIN_KEY,
+    CLIENT_ADDRESS,
+    FAILURE_SECONDS,
+    MAX_FAILURES,
+    MAX_PEER_FAILURES,
+    Failures,
+    operator,
+    with_operator,
+)
 from tenrusl.rpc.process import always_ready
 from tenrusl.rpc.server import RpcServer
 from tenrusl.secret import Secret
@@ -83,10 +92,11 @@ async def address(servicer: Servicer, time: Time) -> AsyncIterator[str]:
     await server.stop(0)
 
 
-async def call(address: str, method: str, key: str = "") -> tuple[grpc.StatusCode, Reason | None]:
-    """Code and reason of a call."""
+async def call(address: str, method: str, key: str = "", client: str = "") -> tuple[grpc.StatusCode, Reason | None]:
+    """Code and reason of a call. client: for whom the peer says that it calls."""
     request = getattr(processor_pb2, f"{method}Request")()
-    async with build_channel(address, metadata=((ADMIN_KEY, key),) if key else ()) as channel:
+    given = [(name, value) for name, value in ((ADMIN_KEY, key), (CLIENT_ADDRESS, client)) if value]
+    async with build_channel(address, metadata=given) as channel:
         try:
             await getattr(processor_pb2_grpc.ProcessorServiceStub(channel), method)(request, timeout=10)
         except aio.AioRpcError as exc:
@@ -133,6 +143,25 @@ async def test_who_guesses_has_to_wait(address: str, servicer: Servicer, time: T
     time.now += FAILURE_SECONDS
     assert await call(address, "ProcessEvents", ADMIN) == (Code.OK, None)
     assert len(servicer.callers) == 2
+
+
+async def test_one_client_of_a_gateway_has_to_wait_and_the_others_do_not(address: str) -> None:
+    for n in range(MAX_FAILURES):
+        await call(address, "ProcessEvents", f"guess-{n}", "203.0.113.7")
+    waiting = (Code.RESOURCE_EXHAUSTED, Reason.OVERLOADED)
+    assert await call(address, "ProcessEvents", ADMIN, "203.0.113.7") == waiting
+    assert await call(address, "ProcessEvents", ADMIN, "203.0.113.8") == (Code.OK, None)
+    assert await call(address, "ProcessEvents", ADMIN) == (Code.OK, None)
+
+
+def test_a_peer_that_invents_addresses_has_to_wait_too() -> None:
+    failures = Failures(Time())
+    for n in range(MAX_PEER_FAILURES):
+        assert not failures.are_too_many("ipv4:192.0.2.1", f"client-{n}")
+        failures.add("ipv4:192.0.2.1", f"client-{n}")
+    assert failures.are_too_many("ipv4:192.0.2.1", "client-new")
+    assert failures.are_too_many("ipv4:192.0.2.1")
+    assert not failures.are_too_many("ipv4:192.0.2.2", "client-1")
 
 
 async def test_no_key_is_logged(address: str) -> None:
