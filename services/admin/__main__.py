@@ -8,6 +8,8 @@ from prometheus_client import CollectorRegistry
 from services.admin.audit import Audit
 from services.admin.audit_servicer import AuditServicer
 from services.admin.backlog_graph import build_backlog_servicer
+from services.admin.payments import Payments
+from services.admin.payments_servicer import PaymentsServicer
 from services.admin.rejected import RejectedWebhooks
 from services.admin.rejected_servicer import RejectedServicer
 from services.admin.roles import ROLES
@@ -20,6 +22,8 @@ from tenrusl.api.admin.v1 import (
     audit_pb2_grpc,
     backlog_pb2,
     backlog_pb2_grpc,
+    payments_pb2,
+    payments_pb2_grpc,
     rejected_pb2,
     rejected_pb2_grpc,
     rotation_pb2,
@@ -81,6 +85,11 @@ async def serve(settings: Settings, registry: CollectorRegistry) -> None:
         rotation_pb2_grpc.add_RotationServiceServicer_to_server,
         RotationServicer(rotations),
         rotation_pb2.DESCRIPTOR.services_by_name["RotationService"].full_name,
+    )
+    server.add(
+        payments_pb2_grpc.add_PaymentsServiceServicer_to_server,
+        PaymentsServicer(Payments(engine, load_providers(settings))),
+        payments_pb2.DESCRIPTOR.services_by_name["PaymentsService"].full_name,
     )
     processor = build_channel(settings.processor_target)
     server.add(

@@ -21,6 +21,9 @@ _SERVICES: Mapping[str, Mapping[str, Role]] = {
         "ConfirmEvents": Role.OPERATOR,
         "RefuteEvents": Role.OPERATOR,
     },
+    "tenrusl.api.admin.v1.PaymentsService": {
+        "ListPayments": Role.VIEWER,
+    },
     "tenrusl.api.admin.v1.RejectedService": {
         "ListRejected": Role.VIEWER,
         "ReverifyRejected": Role.OPERATOR,

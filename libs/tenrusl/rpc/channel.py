@@ -11,6 +11,9 @@ from tenrusl.rpc.server import MAX_MESSAGE_BYTES
 # The only retries in TenRusl's calls: methods that change nothing, and only when no server took the call.
 # AcceptWebhooks and ProcessEvents are repeated by the provider and the schedule, which back off.
 _RETRIED = (
+    {"service": "tenrusl.api.admin.v1.BacklogService", "method": "GetBacklog"},
+    {"service": "tenrusl.api.admin.v1.BacklogService", "method": "ListEvents"},
+    {"service": "tenrusl.api.admin.v1.PaymentsService", "method": "ListPayments"},
     {"service": "grpc.health.v1.Health", "method": "Check"},
     {"service": "tenrusl.api.ingress.v1.ThrottleFeedService", "method": "GetThrottles"},
     {"service": "tenrusl.api.processor.v1.ProcessorService", "method": "ListUnconfirmedEvents"},
