@@ -1,5 +1,6 @@
 """How the text of a setting is read."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -10,6 +11,10 @@ from typing import Any
 
 from tenrusl.crypto import decode_app_key
 from tenrusl.secret import Secret
+
+# A token of RFC 9110, section 5.6.2.
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}", re.ASCII)
+_TAKEN_HEADERS = frozenset({"connection", "content-length", "host", "transfer-encoding", "x-forwarded-for"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +128,12 @@ def _networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
         raise ValueError("must be comma separated networks, e.g. 10.0.0.0/8,192.0.2.7") from None
 
 
+def _header(text: str) -> str:
+    if not _HEADER_NAME.fullmatch(text) or text.lower() in _TAKEN_HEADERS:
+        raise ValueError("must be the name of an HTTP header that means nothing else, e.g. X-Admin-Key")
+    return text
+
+
 def _pgsql(text: str) -> str:
     if text != "pgsql":
         raise ValueError(f"pgsql only: {text!r} is not supported yet")
@@ -147,6 +158,7 @@ SECRET = Form(Secret, "text", is_secret=True)
 FILE = Form(Path, "path of a file")
 BOOLEAN = Form(_boolean, "`true` or `false`")
 ADDRESS = Form(_address, "`HOST:PORT`; port 0 for a free one")
+HEADER = Form(_header, "name of a header")
 NAMES = Form(_names, "names with commas between")
 NETWORKS = Form(_networks, "networks or addresses with commas between")
 PGSQL = Form(_pgsql, "`pgsql`")

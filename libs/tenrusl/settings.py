@@ -26,6 +26,7 @@ from tenrusl.setting_forms import (
     BOOLEAN,
     DATABASE_URL,
     FILE,
+    HEADER,
     NAMES,
     NETWORKS,
     PGSQL,
@@ -169,7 +170,11 @@ class Settings:
     processor_target: str = setting(
         "TENRUSL_PROCESSOR_TARGET", TEXT, "gRPC target of the processor", "dns:///127.0.0.1:50052"
     )
+    admin_target: str = setting("TENRUSL_ADMIN_TARGET", TEXT, "gRPC target of admin", "dns:///127.0.0.1:50054")
 
+    admin_header: str = setting(
+        "TENRUSL_ADMIN_HEADER", HEADER, "the HTTP header in which the gateway takes an operator's key", "X-Admin-Key"
+    )
     max_body_bytes: int = setting(
         "TENRUSL_MAX_BODY_BYTES",
         integer(1024, 16 * 1024 * 1024),

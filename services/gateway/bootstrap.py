@@ -8,6 +8,7 @@ from typing import Any
 from grpc import aio
 from prometheus_client import CollectorRegistry
 
+from services.gateway.admin import AdminApi
 from services.gateway.app import Gateway
 from services.gateway.batching import Accept, Batcher, BatchLimits
 from services.gateway.headers import SourceAddress
@@ -50,6 +51,8 @@ def build(settings: Settings, registry: CollectorRegistry, providers: Mapping[st
     timeout_seconds = settings.accept_timeout.total_seconds()
     body_timeout_seconds = settings.body_timeout.total_seconds()
     ingress, processor = build_channel(settings.ingress_target), build_channel(settings.processor_target)
+    admin = build_channel(settings.admin_target)
+    source_address = SourceAddress(settings.trusted_proxies)
     limits = BatchLimits(
         max_webhooks=settings.batch_max_webhooks,
         max_in_flight=settings.batch_max_in_flight,
@@ -68,7 +71,7 @@ def build(settings: Settings, registry: CollectorRegistry, providers: Mapping[st
     webhooks = WebhookEndpoint(
         batcher=batcher,
         providers=providers,
-        source_address=SourceAddress(settings.trusted_proxies),
+        source_address=source_address,
         throttle=throttle,
         metrics=metrics,
         clock=clock,
@@ -81,14 +84,17 @@ def build(settings: Settings, registry: CollectorRegistry, providers: Mapping[st
         max_body_bytes=settings.max_body_bytes,
         body_timeout_seconds=body_timeout_seconds,
     )
+    operators = AdminApi(
+        admin, header=settings.admin_header, source_address=source_address, timeout_seconds=timeout_seconds
+    )
     health = Health(ingress)
-    routes = [*payments.routes(), *health.routes(), *OpenApi().routes()]
+    routes = [*payments.routes(), *operators.routes(), *health.routes(), *OpenApi().routes()]
     app = Gateway(webhooks, routes, metrics, clock)
     return GatewayParts(
         app=app,
         health=health,
         batcher=batcher,
-        channels=(ingress, processor),
+        channels=(ingress, processor, admin),
         keep_limits=partial(keep_limits, throttle, limits_from(ingress), metrics),
     )
 

@@ -22,6 +22,7 @@ _TEXT_FIELDS = ("provider", "payment_ref", "currency", "merchant_ref")
 _MAX_INT64 = 2**63 - 1
 _MAX_INT32 = 2**31 - 1
 _PREFIX = "PAYMENT_STATUS_"
+PAYMENT_STATUSES = {name.removeprefix(_PREFIX).lower(): name for name, number in PaymentStatus.items() if number}
 
 
 class PaymentsApi:
@@ -56,26 +57,26 @@ class PaymentsApi:
         headers = {"Location": f"/api/v1/payments/{response.payment.id}"}
         if response.replayed:
             headers["Idempotency-Replayed"] = "true"
-        return JSONResponse(_payment(response.payment), status_code=HTTPStatus.CREATED, headers=headers)
+        return JSONResponse(payment_json(response.payment), status_code=HTTPStatus.CREATED, headers=headers)
 
     async def list_payments(self, request: Request) -> JSONResponse:
         """GET /api/v1/payments."""
         query = request.query_params
         message = payment_pb2.ListPaymentsRequest(
-            page_size=_page_size(query.get("page_size", "")),
+            page_size=read_page_size(query.get("page_size", "")),
             page_token=query.get("page_token", ""),
             provider=query.get("provider", ""),
-            status=_status(query.get("status", "")),
+            status=read_word("status", query.get("status", ""), PAYMENT_STATUSES),
         )
         response = await self._call(self._stub.ListPayments, message)
-        payments = [_payment(payment) for payment in response.payments]
+        payments = [payment_json(payment) for payment in response.payments]
         return JSONResponse({"payments": payments, "next_page_token": response.next_page_token})
 
     async def get_payment(self, request: Request) -> JSONResponse:
         """GET /api/v1/payments/{payment_id}."""
         message = payment_pb2.GetPaymentRequest(payment_id=request.path_params["payment_id"])
         response = await self._call(self._stub.GetPayment, message)
-        return JSONResponse(_payment(response.payment))
+        return JSONResponse(payment_json(response.payment))
 
     async def get_payment_status(self, request: Request) -> JSONResponse:
         """GET /api/v1/payments/{provider}/{ref}/status."""
@@ -83,7 +84,7 @@ class PaymentsApi:
             provider=request.path_params["provider"], reference=request.path_params["ref"]
         )
         response = await self._call(self._stub.GetPaymentByReference, message)
-        payment = _payment(response.payment)
+        payment = payment_json(response.payment)
         return JSONResponse({name: payment[name] for name in _STATUS_FIELDS})
 
     async def _call(self, method: Any, message: Any) -> Any:
@@ -141,7 +142,8 @@ def _create_request(document: Mapping[str, Any], idempotency_key: str) -> paymen
     return payment_pb2.CreatePaymentRequest(amount_minor=amount_minor, idempotency_key=idempotency_key, **texts)
 
 
-def _page_size(text: str) -> int:
+def read_page_size(text: str) -> int:
+    """page_size, 0 when it is empty. Raises ProblemError."""
     if not text:
         return 0
     if not (text.isascii() and text.isdigit()) or int(text[:12]) > _MAX_INT32:
@@ -149,15 +151,15 @@ def _page_size(text: str) -> int:
     return int(text)
 
 
-def _status(text: str) -> str:
-    name = f"{_PREFIX}{text.upper() or 'UNSPECIFIED'}"
-    known = [value.removeprefix(_PREFIX).lower() for value, number in PaymentStatus.items() if number]
-    if text and text not in known:
-        raise ProblemError(invalid(FieldViolation("status", f"must be one of {', '.join(known)}")))
-    return name
+def read_word(field: str, text: str, names: Mapping[str, str]) -> str | None:
+    """The name in the proto of an enumeration's word, None when it is empty. Raises ProblemError."""
+    if text and text not in names:
+        raise ProblemError(invalid(FieldViolation(field, f"must be one of {', '.join(names)}")))
+    return names.get(text)
 
 
-def _payment(payment: Payment) -> dict[str, Any]:
+def payment_json(payment: Payment) -> dict[str, Any]:
+    """A payment."""
     return {
         "id": payment.id,
         "provider": payment.provider,

@@ -77,6 +77,14 @@ def test_mysql_is_refused_by_name() -> None:
     assert found == ["DB_CONNECTION: pgsql only: 'mysql' is not supported yet"]
 
 
+@pytest.mark.parametrize("name", ["X Admin", "X-Admin:", "sch\u00fcssel", "Host", "X-Forwarded-For", "a" * 65])
+def test_a_header_for_keys_that_no_request_can_have_is_refused(name: str) -> None:
+    assert [line.split(":")[0] for line in problems({"APP_KEY": KEY, "TENRUSL_ADMIN_HEADER": name})] == [
+        "TENRUSL_ADMIN_HEADER"
+    ]
+    assert load({"APP_KEY": KEY, "TENRUSL_ADMIN_HEADER": "X-Operator"}).admin_header == "X-Operator"
+
+
 def test_secrets_are_in_no_message_and_no_repr() -> None:
     environ = PRODUCTION | {"TENRUSL_WEBHOOK_SECRET_STRIPE": "whsec_hidden", "REDIS_PASSWORD": "hidden-too"}
     shown = repr(load(environ))

@@ -38,14 +38,15 @@ _PROBE_SECONDS = 3.0
 _STOP_MARGIN_SECONDS = 3.0
 _LOCAL_DRAIN_SECONDS = "5"
 
+_OPERATORS = ("TENRUSL_ADMIN_KEY", "TENRUSL_ADMIN_DEMO_KEY", "ADMIN_DEMO_KEY")
 _SECRETS = ("TENRUSL_WEBHOOK_SECRET_", "TENRUSL_PROVIDER_")
 # On one machine, answering providers goes before processing: what is stored can wait, a provider does not.
 _PREFIXES = {"processor": ("nice", "-n", "10")}
 # Each service gets only what it works with; the names begin like this.
 _KEPT_FROM = {
-    "gateway": ("DB_", "REDIS_", "TENRUSL_ADMIN_", *_SECRETS),
-    "ingress": ("TENRUSL_ADMIN_",),
-    "processor": ("TENRUSL_ADMIN_", *_SECRETS),
+    "gateway": ("DB_", "REDIS_", *_OPERATORS, *_SECRETS),
+    "ingress": _OPERATORS,
+    "processor": (*_OPERATORS, *_SECRETS),
     "scheduler": _SECRETS,
     "admin": (),
 }
@@ -100,7 +101,7 @@ class Stack:
         # What signs as the providers do, by provider. It has private keys, which no service gets. Once started, with
         # the addresses of the keys that are served here.
         self.signers: Mapping[str, Credentials] = from_variables(given, PROVIDERS.values())
-        for service in ("ingress", "processor"):
+        for service in ("ingress", "processor", "admin"):
             listen: Address = getattr(self.settings, f"{service}_listen")
             self._environ.setdefault(f"TENRUSL_{service.upper()}_TARGET", f"dns:///{reachable(listen)}")
 

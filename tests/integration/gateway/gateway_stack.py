@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 from services.gateway.bootstrap import GatewayParts, build
 from services.gateway.server import build_server, listen
 from services.gateway.webhooks import ProviderAnswers
+from tenrusl.api.admin.v1 import backlog_pb2_grpc, payments_pb2_grpc
 from tenrusl.api.ingress.v1 import ingress_pb2, ingress_pb2_grpc, throttle_pb2, throttle_pb2_grpc
 from tenrusl.api.processor.v1 import payment_pb2_grpc
 from tenrusl.providers.replies import REJECTED
@@ -102,6 +103,22 @@ class FakePayments(payment_pb2_grpc.PaymentServiceServicer):
     CreatePayment = GetPayment = GetPaymentByReference = ListPayments = _any
 
 
+class FakeAdmin(payments_pb2_grpc.PaymentsServiceServicer, backlog_pb2_grpc.BacklogServiceServicer):
+    """Answers what operators ask by `answer(request)`, which may raise a TenruslError."""
+
+    def __init__(self) -> None:
+        self.requests: list[Any] = []
+        self.metadata: list[dict[str, Any]] = []
+        self.answer: Callable[[Any], Any] = lambda request: None
+
+    async def _any(self, request: Any, context: aio.ServicerContext[Any, Any]) -> Any:
+        self.requests.append(request)
+        self.metadata.append(dict(context.invocation_metadata() or ()))
+        return self.answer(request)
+
+    ListPayments = ListEvents = GetBacklog = _any
+
+
 class FakeThrottleFeed(throttle_pb2_grpc.ThrottleFeedServiceServicer):
     """Tells `limits`, or fails with `error`."""
 
@@ -138,6 +155,7 @@ class Stack:
     port: int
     ingress: FakeIngress
     payments: FakePayments
+    admin: FakeAdmin
     throttle_feed: FakeThrottleFeed
     ingress_server: RpcServer
     ingress_port: int
@@ -198,7 +216,7 @@ async def eventually(condition: Callable[[], bool | Awaitable[bool]]) -> None:
 
 @asynccontextmanager
 async def gateway_stack(**settings: Any) -> AsyncIterator[Stack]:
-    ingress, payments, throttle_feed = FakeIngress(), FakePayments(), FakeThrottleFeed()
+    ingress, payments, admin, throttle_feed = FakeIngress(), FakePayments(), FakeAdmin(), FakeThrottleFeed()
     base = Settings(app_key=APP_KEY)
     ingress_server = RpcServer(
         name="ingress", listen=LOCAL, settings=base, registry=CollectorRegistry(), ready=ingress.ready
@@ -214,11 +232,18 @@ async def gateway_stack(**settings: Any) -> AsyncIterator[Stack]:
         throttle_feed,
         "tenrusl.api.ingress.v1.ThrottleFeedService",
     )
+    ingress_server.add(
+        payments_pb2_grpc.add_PaymentsServiceServicer_to_server, admin, "tenrusl.api.admin.v1.PaymentsService"
+    )
+    ingress_server.add(
+        backlog_pb2_grpc.add_BacklogServiceServicer_to_server, admin, "tenrusl.api.admin.v1.BacklogService"
+    )
     ingress_port = await ingress_server.start()
     target = f"dns:///127.0.0.1:{ingress_port}"
     registry = CollectorRegistry()
+    targets = dict.fromkeys(("ingress_target", "processor_target", "admin_target"), target)
     gateway = build(
-        Settings(app_key=APP_KEY, **({"ingress_target": target, "processor_target": target} | settings)),
+        Settings(app_key=APP_KEY, **(targets | settings)),
         registry,
         PROVIDERS,
     )
@@ -230,6 +255,7 @@ async def gateway_stack(**settings: Any) -> AsyncIterator[Stack]:
             port=listener.getsockname()[1],
             ingress=ingress,
             payments=payments,
+            admin=admin,
             throttle_feed=throttle_feed,
             ingress_server=ingress_server,
             ingress_port=ingress_port,

@@ -16,8 +16,10 @@ from tenrusl.errors import (
     InvalidFieldError,
     NotFoundError,
     OverloadedError,
+    PermissionDeniedError,
     Reason,
     TenruslError,
+    UnauthenticatedError,
     UnavailableError,
 )
 from tenrusl.rpc.errors import status_of
@@ -32,6 +34,8 @@ def as_rpc_error(error: TenruslError) -> aio.AioRpcError:
     ("error", "status", "retry_after"),
     [
         (InvalidFieldError(FieldViolation("a", "b")), 400, None),
+        (UnauthenticatedError(Reason.ADMIN_KEY_INVALID, "no key"), 401, None),
+        (PermissionDeniedError("not your role"), 403, None),
         (NotFoundError(Reason.PAYMENT_NOT_FOUND, "no such payment"), 404, None),
         (AlreadyExistsError(Reason.PAYMENT_EXISTS, "it exists"), 409, None),
         (ConflictError(Reason.IDEMPOTENCY_KEY_REUSED, "used"), 409, None),
