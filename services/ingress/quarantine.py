@@ -55,9 +55,12 @@ _log = structlog.get_logger("quarantine")
 
 
 class _Waiting(NamedTuple):
-    delivery: Delivery
+    provider: str
+    request_id: str
+    source_ip: str
     reason: Reason
     at: datetime
+    request: bytes
 
 
 class Quarantine:
@@ -98,11 +101,14 @@ class Quarantine:
         if self._sources.take(address_key(delivery.webhook.source_ip), now) or not bucket.take(now):
             self._metrics.count_quarantine("too_many")
             return
-        size = len(delivery.webhook.body)
+        request = to_message(delivery).SerializeToString()
+        size = len(request)
         if len(self._waiting) >= MAX_WAITING_WEBHOOKS or self._waiting_bytes + size > MAX_WAITING_BYTES:
             self._metrics.count_quarantine("not_written")
             return
-        self._waiting.append(_Waiting(delivery, reason, at))
+        self._waiting.append(
+            _Waiting(delivery.provider, delivery.request_id, delivery.webhook.source_ip, reason, at, request)
+        )
         self._waiting_bytes += size
         self._offered.set()
 
@@ -117,7 +123,7 @@ class Quarantine:
     async def flush(self) -> bool:
         """Stores one batch of what waits; False when the database did not take it, and it is lost."""
         batch = [self._waiting.popleft() for _ in range(min(MAX_BATCH_WEBHOOKS, len(self._waiting)))]
-        self._waiting_bytes -= sum(len(item.delivery.webhook.body) for item in batch)
+        self._waiting_bytes -= sum(len(item.request) for item in batch)
         if not self._waiting:
             self._offered.clear()
         try:
@@ -133,15 +139,14 @@ class Quarantine:
 
     def _sealed(self, item: _Waiting) -> NewRejected:
         id_ = uuid7(item.at)
-        delivery = item.delivery
         return NewRejected(
             id=id_,
-            provider=delivery.provider,
+            provider=item.provider,
             received_at=item.at,
             reason=item.reason.value,
-            request_id=_text(delivery.request_id),
-            source_ip=_text(delivery.webhook.source_ip),
-            sealed=self._cipher.seal(to_message(delivery).SerializeToString(), context=_CONTEXT + id_.bytes),
+            request_id=_text(item.request_id),
+            source_ip=_text(item.source_ip),
+            sealed=self._cipher.seal(item.request, context=_CONTEXT + id_.bytes),
         )
 
 

@@ -274,7 +274,7 @@ async def test_what_waits_in_memory_is_bounded(engine: Engine) -> None:
     large = mock("large", padding=1_000_000)
     for _ in range(50):
         ingress.quarantine.offer(large, Reason.SIGNATURE_MISMATCH, START)
-    held = sum(len(item.delivery.webhook.body) for item in ingress.quarantine._waiting)
+    held = sum(len(item.request) for item in ingress.quarantine._waiting)
     assert MAX_WAITING_BYTES - 2_000_000 < held <= MAX_WAITING_BYTES
 
 
