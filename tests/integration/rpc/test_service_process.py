@@ -22,6 +22,7 @@ ENV = {
     "PATH": os.environ["PATH"],
     "APP_KEY": "base64:" + "A" * 43 + "=",
     "TENRUSL_LOG_FORMAT": "json",
+    "REDIS_URL": "redis://127.0.0.1:1",  # nothing listens there, and nothing here needs it
     **{f"TENRUSL_{name}_{what}": "127.0.0.1:0" for name in SERVICES for what in ("LISTEN", "METRICS")},
 }
 
@@ -51,7 +52,7 @@ async def line_with(process: Process, event: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
 async def test_it_serves_health_until_it_is_told_to_stop(stop: signal.Signals, database_url: str) -> None:
-    async with started("admin", DB_URL=database_url) as process:
+    async with started("admin", DB_URL=database_url, REDIS_URL=AWAY["REDIS_URL"]) as process:
         address = (await line_with(process, "listening"))["address"]
         channel = build_channel(f"dns:///{address}")
         for service in ("", "readiness"):
