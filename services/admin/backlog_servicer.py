@@ -1,6 +1,7 @@
 """BacklogService: proto to domain and back."""
 
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from dataclasses import asdict
 from typing import Any
 
@@ -79,8 +80,9 @@ class BacklogServicer(backlog_pb2_grpc.BacklogServiceServicer):
         self, request: backlog_pb2.ReplayEventsRequest, context: _Context
     ) -> AsyncIterator[backlog_pb2.ReplayEventsResponse]:
         order = self._requests.replay_order(request)
-        async for progress in self._replay.run(order, current_caller()):
-            yield backlog_pb2.ReplayEventsResponse(**asdict(progress))
+        async with aclosing(self._replay.run(order, current_caller())) as run:  # a caller that goes away ends it
+            async for progress in run:
+                yield backlog_pb2.ReplayEventsResponse(**asdict(progress))
 
     async def RequeueDeadLetters(  # noqa: N802 - the name of the RPC
         self, request: backlog_pb2.RequeueDeadLettersRequest, context: _Context

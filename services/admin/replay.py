@@ -1,7 +1,7 @@
 """Having events processed again, at a limited rate."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, replace
 from uuid import UUID
 
@@ -82,7 +82,7 @@ class Replay:
         self._monotonic = monotonic
         self._sleep = sleep
 
-    async def run(self, order: ReplayOrder, caller: Caller) -> AsyncIterator[ReplayProgress]:
+    async def run(self, order: ReplayOrder, caller: Caller) -> AsyncGenerator[ReplayProgress, None]:
         """Yields the progress after each batch, always the same object; at the end with `done`.
 
         Raises InvalidFieldError for the resume_token of another query; UnavailableError, and OverloadedError when the

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -57,12 +58,15 @@ Put = Callable[..., Awaitable[UUID]]
 
 
 class Stack:
-    """Stubs by role, and what is behind them. slept: the pauses that a replay made, in seconds."""
+    """Stubs by role, and what is behind them. slept: the pauses that a replay made, in seconds; they
+    end while `awake` is set."""
 
     def __init__(self, engine: Engine, clock: FixedClock) -> None:
         self.engine = engine
         self.clock = clock
         self.slept: list[float] = []
+        self.awake = asyncio.Event()
+        self.awake.set()
         self.redis_answers_in: float | None = 0.001
         self.processor_port = 0
         self.target = ""
@@ -131,6 +135,7 @@ class Stack:
 
         async def sleep(seconds: float) -> None:
             self.slept.append(seconds)
+            await self.awake.wait()
 
         engine, clock = self.engine, self.clock
         return BacklogServicer(

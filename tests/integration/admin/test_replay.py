@@ -1,5 +1,6 @@
 """Replaying: each effect once, at a limited rate, to be gone on with."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
@@ -97,6 +98,24 @@ async def test_the_rate_is_kept(stack: Stack) -> None:
     found = await replay(stack, filter=event_filter(provider="mock"), events_per_second=2)
     assert [item.processed for item in found] == [2, 4, 5, 5]
     assert stack.slept == [1.0, 1.0]
+
+
+async def test_a_caller_that_goes_away_ends_the_replay_and_what_was_done_is_written_down(
+    stack: Stack, engine: Engine
+) -> None:
+    for _ in range(3):
+        await stack.put()
+    stack.awake.clear()
+    request = backlog_pb2.ReplayEventsRequest(filter=event_filter(provider="mock"), events_per_second=1)
+    call = stack.stub(Role.OPERATOR).ReplayEvents(request, timeout=20)
+    assert (await call.read()).processed == 1
+    call.cancel()
+    noted: list[Any] = []
+    async with asyncio.timeout(20):
+        while not noted:
+            noted = await rows(engine, "SELECT after FROM audit_log WHERE action = 'events.replay_end'")
+    assert noted[0][0]["processed"] == 1
+    assert await transitions(engine) == 1
 
 
 async def test_the_oldest_come_first_and_the_span_is_kept(stack: Stack) -> None:
