@@ -35,7 +35,7 @@ def run(
         stop_metrics = metrics.serve(registry, metrics_address(settings), f"TENRUSL_{name.upper()}_METRICS")
         _tune_garbage_collection()
         try:
-            uvloop.run(serve(settings, registry))
+            uvloop.run(_without_group(serve(settings, registry)))
         finally:
             stop_metrics()
     except SettingsError as exc:
@@ -45,6 +45,16 @@ def run(
         sys.stderr.write(f"{name}: {exc}\n")
         return EXIT_FAILED
     return 0
+
+
+async def _without_group(serving: Coroutine[Any, Any, None]) -> None:
+    """A single error that a task group around the server has wrapped, as it is."""
+    try:
+        await serving
+    except ExceptionGroup as exc:
+        if len(exc.exceptions) == 1 and isinstance(exc.exceptions[0], ListenError):
+            raise exc.exceptions[0] from None
+        raise
 
 
 def _tune_garbage_collection() -> None:

@@ -1,4 +1,4 @@
-"""The admin process, which depends on nothing: start, health, stop, and what they say when they cannot start."""
+"""The admin process, for all of them: start, health, stop, and what they say when they cannot start."""
 
 import asyncio
 import json
@@ -16,11 +16,13 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from tenrusl.rpc.channel import build_channel
 
+SERVICES = ("INGRESS", "PROCESSOR", "SCHEDULER", "ADMIN")
+AWAY = {"DB_URL": "postgresql://nobody@127.0.0.1:1/none", "REDIS_URL": "redis://127.0.0.1:1/0"}
 ENV = {
     "PATH": os.environ["PATH"],
     "APP_KEY": "base64:" + "A" * 43 + "=",
     "TENRUSL_LOG_FORMAT": "json",
-    **{f"TENRUSL_{name}_{what}": "127.0.0.1:0" for name in ("SCHEDULER", "ADMIN") for what in ("LISTEN", "METRICS")},
+    **{f"TENRUSL_{name}_{what}": "127.0.0.1:0" for name in SERVICES for what in ("LISTEN", "METRICS")},
 }
 
 
@@ -48,8 +50,8 @@ async def line_with(process: Process, event: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
-async def test_it_serves_health_until_it_is_told_to_stop(stop: signal.Signals) -> None:
-    async with started("admin") as process:
+async def test_it_serves_health_until_it_is_told_to_stop(stop: signal.Signals, database_url: str) -> None:
+    async with started("admin", DB_URL=database_url) as process:
         address = (await line_with(process, "listening"))["address"]
         channel = build_channel(f"dns:///{address}")
         for service in ("", "readiness"):
@@ -63,14 +65,16 @@ async def test_it_serves_health_until_it_is_told_to_stop(stop: signal.Signals) -
         assert await asyncio.wait_for(process.wait(), 30) == 0
 
 
-@pytest.mark.parametrize("setting", ["TENRUSL_ADMIN_LISTEN", "TENRUSL_ADMIN_METRICS"])
-async def test_a_taken_port_ends_it_with_one_line(setting: str) -> None:
+@pytest.mark.parametrize("name", ["ingress", "processor", "scheduler", "admin"])
+@pytest.mark.parametrize("what", ["LISTEN", "METRICS"])
+async def test_a_taken_port_ends_it_with_one_line(name: str, what: str) -> None:
+    setting = f"TENRUSL_{name.upper()}_{what}"
     taken = await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0)
     address = f"127.0.0.1:{taken.sockets[0].getsockname()[1]}"
-    async with taken, started("admin", **{setting: address}) as process:
+    async with taken, started(name, **AWAY, **{setting: address}) as process:
         _, stderr = await asyncio.wait_for(process.communicate(), 30)
     assert process.returncode == 1
-    assert stderr.decode() == f"admin: cannot listen on {address} ({setting}): Address already in use\n"
+    assert stderr.decode() == f"{name}: cannot listen on {address} ({setting}): Address already in use\n"
 
 
 async def test_wrong_settings_end_it_by_name_without_a_traceback() -> None:
