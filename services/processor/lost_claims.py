@@ -14,7 +14,7 @@ from tenrusl.errors import UnavailableError
 from tenrusl.store.claims import unclaim_events
 from tenrusl.store.engine import Engine, autocommit
 
-MAX_LOST = 1000  # batches; beyond them the oldest ones' leases end by themselves and cost an attempt
+MAX_LOST = 1000  # batches; the leases of those beyond end by themselves and cost an attempt
 RETRY_SECONDS = 0.25  # sooner than a scheduler comes, that waits some seconds after an outage
 _log = structlog.get_logger("lost_claims")
 
@@ -36,12 +36,13 @@ class LostClaims:
     def __init__(self, engine: Engine, clock: Clock) -> None:
         self._engine = engine
         self._clock = clock
-        self._lost: deque[Claim] = deque(maxlen=MAX_LOST)
+        self._lost: deque[Claim] = deque()
         self._added = asyncio.Event()
 
     def add(self, claim: Claim) -> None:
         """Remembers one. Its batch must be over: nobody of ours works on it any more."""
-        self._lost.append(claim)
+        if len(self._lost) < MAX_LOST:
+            self._lost.append(claim)
         self._added.set()
 
     async def run(self) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Coroutine, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Coroutine, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
@@ -20,12 +20,14 @@ from services.processor.confirm import Confirmation
 from services.processor.directives import Directives, Failure
 from services.processor.lost_claims import Claim, LostClaims
 from services.processor.metrics import ProcessorMetrics
-from tenrusl.backoff import BackoffMode, RetryAfter, RetryPolicy, decide
+from tenrusl.backoff import BackoffMode, RetryAfter, RetryPolicy, decide, default_attempts
 from tenrusl.clock import Clock
 from tenrusl.errors import OverloadedError, UnavailableError
 from tenrusl.store.claims import ClaimedEvent, UnappliedEvent, claim_events, release_events
-from tenrusl.store.engine import ContentionError, Engine, autocommit
+from tenrusl.store.engine import ContentionError, Engine, NoConnectionError, autocommit
 
+# A lease that ends later was made by a clock that was wrong: leases last an hour at the most.
+OUT_OF_REACH = timedelta(hours=2)
 _log = structlog.get_logger("process")
 
 
@@ -146,8 +148,10 @@ class Processor:
 
     async def drain(self, time_limit: timedelta) -> None:
         """Waits for the batches that are under way. What is not done by then is due when its lease ends."""
-        if self._under_way:
-            await asyncio.wait(set(self._under_way), timeout=time_limit.total_seconds())
+        with suppress(TimeoutError):
+            async with asyncio.timeout(time_limit.total_seconds()):
+                while self._under_way:  # a claim that ends starts its batch
+                    await asyncio.wait(set(self._under_way))
 
     def _check_capacity(self) -> None:
         if len(self._under_way) >= self._max_batches:
@@ -168,32 +172,43 @@ class Processor:
     async def _claim(self, event_ids: Sequence[UUID], force: bool, rules: Rules) -> _Batch:
         now = self._clock.now()
         claim = Claim(event_ids, claimed_at=now, lease_ends_at=now + self._lease)
-        async with self._giving_back(claim), autocommit(self._engine) as connection:
-            claimed = await claim_events(connection, event_ids, now=now, lease_ends_at=claim.lease_ends_at, force=force)
-        self._metrics.observe_batch(len(claimed))
-        policy = replace(
-            self._policy,
-            mode=rules.mode or self._policy.mode,
-            max_attempts=rules.max_attempts or self._policy.max_attempts,
-        )
-        return _Batch(claim, claimed, policy, force)
-
-    @asynccontextmanager
-    async def _giving_back(self, claim: Claim) -> AsyncIterator[None]:
-        """What the database does not let us finish is not counted as tried."""
+        asked = False
         try:
-            yield
+            async with autocommit(self._engine) as connection:
+                asked = True
+                claimed = await claim_events(
+                    connection,
+                    event_ids,
+                    now=now,
+                    lease_ends_at=claim.lease_ends_at,
+                    out_of_reach=now + OUT_OF_REACH,
+                    force=force,
+                )
         except ContentionError:
-            raise
+            raise  # nothing was claimed
         except UnavailableError:
-            self._lost_claims.add(claim)
+            if asked:
+                self._lost_claims.add(claim)  # whether it was made is not known
             raise
+        self._metrics.observe_batch(len(claimed))
+        return _Batch(claim, claimed, self._policy_of(rules), force)
+
+    def _policy_of(self, rules: Rules) -> RetryPolicy:
+        mode, max_attempts = self._policy.mode, self._policy.max_attempts
+        if rules.mode is not None:
+            # As many tries as outlast six hours with that mode.
+            mode, max_attempts = rules.mode, max(max_attempts, default_attempts(rules.mode))
+        return replace(self._policy, mode=mode, max_attempts=rules.max_attempts or max_attempts)
 
     async def _settle(self, batch: _Batch) -> dict[UUID, Result]:
         results = dict.fromkeys(batch.claim.event_ids, SKIPPED)
         if batch.events:
-            async with self._giving_back(batch.claim):
+            try:
                 await self._settle_claimed(batch, results)
+            except UnavailableError:
+                # What the database did not let us finish is not counted as tried.
+                self._lost_claims.add(batch.claim)
+                raise
         return results
 
     async def _settle_claimed(self, batch: _Batch, results: dict[UUID, Result]) -> None:
@@ -202,7 +217,7 @@ class Processor:
         if not batch.force:
             # A claim beyond the last attempt is one whose holders vanished each time.
             last = max(batch.policy.max_attempts, self._policy.max_attempts)
-            exhausted = [event for event in claimed if event.attempts > last]
+            exhausted = [event for event in claimed if event.lease_ended and event.attempts > last]
             failures |= dict.fromkeys((event.id for event in exhausted), _EXHAUSTED)
         orders = await self._directives.read(claimed)
         failures |= orders.failures
@@ -241,6 +256,8 @@ class Processor:
             return Applied(), {}
         try:
             return await self._apply_together(events), {}
+        except NoConnectionError:
+            raise  # the database may be gone: these are not to blame
         except ContentionError:
             # One by one they would wait for the same rows again, each for itself.
             return Applied(), {event.id: _CONTENTION for event in events}

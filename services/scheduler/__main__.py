@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 from prometheus_client import CollectorRegistry
 
@@ -32,6 +33,9 @@ from tenrusl.rpc.process import run
 from tenrusl.rpc.server import RpcServer
 from tenrusl.settings import Settings
 from tenrusl.store.engine import build_engine, is_ready
+
+# A purge that copies much takes its time; as long as the command line waits.
+LONGEST_RUN = timedelta(hours=1)
 
 
 async def serve(settings: Settings, registry: CollectorRegistry) -> None:
@@ -76,6 +80,7 @@ async def serve(settings: Settings, registry: CollectorRegistry) -> None:
         registry=registry,
         ready=lambda: is_ready(engine),
         steps=(with_operator(keys, ROLES, Failures()),),
+        longest_call=LONGEST_RUN,
     )
     server.add(
         scheduler_pb2_grpc.add_SchedulerServiceServicer_to_server,
@@ -90,7 +95,7 @@ async def serve(settings: Settings, registry: CollectorRegistry) -> None:
     )
     server.add(
         externalscaler_pb2_grpc.add_ExternalScalerServicer_to_server,
-        ScalerServicer(Backlog(engine, clock), server.stopping),
+        ScalerServicer(Backlog(engine, clock), providers, server.stopping),
         externalscaler_pb2.DESCRIPTOR.services_by_name["ExternalScaler"].full_name,
     )
     tickers = [

@@ -83,7 +83,7 @@ ProcessEvents = Callable[[Sequence[UUID], RetryOrder], Awaitable[Handled]]
 
 
 class Retry:
-    """Runs of retries, one at a time over all replicas."""
+    """Runs of retries, one at a time over all replicas. For a single event there is no run: its claim is enough."""
 
     def __init__(
         self,
@@ -107,13 +107,18 @@ class Retry:
         NotFoundError for an event that is not there. What was done until then stays done.
         """
         progress = RetryProgress()
-        async with self._locks.only_run(KIND) as run:
-            if run is None:
-                progress.already_running = True
-            else:
-                with self._metrics.run(KIND):
-                    async for _ in self._hand_over(order, run, progress):
-                        yield progress
+        if order.event_id is not None:
+            batch = await self._only(order.event_id, order.provider)
+            progress.found = len(batch)
+            progress.add(await self._deliver(batch, order))
+        else:
+            async with self._locks.only_run(KIND) as run:
+                if run is None:
+                    progress.already_running = True
+                else:
+                    with self._metrics.run(KIND):
+                        async for _ in self._hand_over(order, run, progress):
+                            yield progress
         progress.done = True
         yield progress
 
@@ -126,7 +131,7 @@ class Retry:
 
             async def deliver(batch: Sequence[UUID], places: asyncio.Semaphore = places) -> Handled | None:
                 async with places:
-                    return await self._deliver(batch, order, run)
+                    return await self._deliver(batch, order) if run.held else None
 
             tasks = [asyncio.create_task(deliver(batch)) for batch in batches]
             try:
@@ -151,25 +156,25 @@ class Retry:
 
     async def _pages(self, order: RetryOrder) -> AsyncIterator[list[UUID]]:
         """Pages of ids until there are none or the limit is reached. All of a page is settled before the next is
-        looked for, and what is settled is not due at the time when the run began."""
-        if order.event_id is not None:
-            yield await self._only(order.event_id, order.provider)
-            return
-        began_at, left = self._clock.now(), order.limit
-        while left > 0:
+        looked for, and what is settled is not due at the time when the run began: by the processor's clock, though.
+        So that clocks that differ do not use up an event's attempts, each is handed over once in a run.
+        """
+        began_at, taken = self._clock.now(), set[UUID]()
+        while len(taken) < order.limit:
+            # Those taken may stand before the others again.
+            limit = min(order.limit - len(taken), PAGE_EVENTS) + len(taken)
             async with autocommit(self._engine) as connection:
                 if order.force:
-                    page = await unfinished_events(
-                        connection, began_at=began_at, limit=min(left, PAGE_EVENTS), provider=order.provider
-                    )
+                    found = await unfinished_events(connection, began_at=began_at, limit=limit, provider=order.provider)
                 else:
-                    page = await due_events(
-                        connection, due_by=began_at, limit=min(left, PAGE_EVENTS), provider=order.provider
-                    )
+                    found = await due_events(connection, due_by=began_at, limit=limit, provider=order.provider)
+            page = [event_id for event_id in found if event_id not in taken][
+                : min(order.limit - len(taken), PAGE_EVENTS)
+            ]
             if not page:
                 return
+            taken.update(page)
             yield page
-            left -= len(page)
 
     async def _only(self, event_id: UUID, provider: str) -> list[UUID]:
         async with autocommit(self._engine) as connection:
@@ -180,12 +185,10 @@ class Retry:
             )
         return [event_id]
 
-    async def _deliver(self, batch: Sequence[UUID], order: RetryOrder, run: Run) -> Handled | None:
-        """None when the lock was lost before the processor took the batch. Raises as `run`."""
+    async def _deliver(self, batch: Sequence[UUID], order: RetryOrder) -> Handled:
+        """Waits while the processor is full. Raises as `run`."""
         pause = FIRST_PAUSE_SECONDS
         for _ in range(MAX_PAUSES):
-            if not run.held:
-                return None
             try:
                 return await self._process_events(batch, order)
             except OverloadedError:

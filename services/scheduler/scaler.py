@@ -5,7 +5,7 @@ After https://keda.sh/docs/latest/concepts/external-scalers/; the names are KEDA
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -25,11 +25,12 @@ _Context = aio.ServicerContext[Any, Any]
 class ScalerServicer(externalscaler_pb2_grpc.ExternalScalerServicer):
     """Answers from the backlog.
 
-    stopping: set when the server stops; then streams end.
+    providers: the names that there are. stopping: set when the server stops; then streams end.
     """
 
-    def __init__(self, backlog: Backlog, stopping: asyncio.Event) -> None:
+    def __init__(self, backlog: Backlog, providers: Collection[str], stopping: asyncio.Event) -> None:
         self._backlog = backlog
+        self._providers = frozenset(providers)
         self._stopping = stopping
 
     async def IsActive(  # noqa: N802 - the name of the RPC
@@ -43,14 +44,12 @@ class ScalerServicer(externalscaler_pb2_grpc.ExternalScalerServicer):
     ) -> AsyncIterator[externalscaler_pb2.IsActiveResponse]:
         told: bool | None = None
         while not self._stopping.is_set():
-            try:
+            # What is not known has not changed; a stream that broke would be taken for a broken scaler.
+            with suppress(UnavailableError):
                 active = (await self._work(request)).due > 0
-            except UnavailableError:
-                # What is not known has not changed; a stream that broke would be taken for a broken scaler.
-                active = told if told is not None else False
-            if active != told:
-                told = active
-                yield externalscaler_pb2.IsActiveResponse(result=active)
+                if active != told:
+                    told = active
+                    yield externalscaler_pb2.IsActiveResponse(result=active)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), STREAM_SECONDS)
 
@@ -82,7 +81,11 @@ class ScalerServicer(externalscaler_pb2_grpc.ExternalScalerServicer):
         return externalscaler_pb2.GetMetricsResponse(metricValues=[value])
 
     async def _work(self, reference: externalscaler_pb2.ScaledObjectRef) -> Work:
-        return await self._backlog.of(reference.scalerMetadata.get(_PROVIDER, ""))
+        provider = reference.scalerMetadata.get(_PROVIDER, "")
+        if provider and provider not in self._providers:
+            names = ", ".join(sorted(self._providers))
+            raise InvalidFieldError(FieldViolation(f"scalerMetadata.{_PROVIDER}", f"must be one of {names}"))
+        return await self._backlog.of(provider)
 
 
 def _target(metadata: Mapping[str, str], name: str, default: float) -> float:

@@ -76,8 +76,9 @@ class SchedulerServicer(scheduler_pb2_grpc.SchedulerServiceServicer):
     def _retry_order(self, request: scheduler_pb2.RetryDueEventsRequest) -> RetryOrder:
         wrong = self._provider_violations(request.provider)
         event_id = _uuid(request.event_id, wrong) if request.event_id else None
-        if not 0 <= request.limit <= MAX_LIMIT:
-            wrong.append(FieldViolation("limit", f"must be 1 to {MAX_LIMIT}, or 0 for {DEFAULT_LIMIT}"))
+        limit = request.limit if request.HasField("limit") else DEFAULT_LIMIT
+        if not 1 <= limit <= MAX_LIMIT:
+            wrong.append(FieldViolation("limit", f"must be 1 to {MAX_LIMIT}"))
         if not 0 <= request.max_attempts <= MAX_ATTEMPTS:
             wrong.append(FieldViolation("max_attempts", f"must be 1 to {MAX_ATTEMPTS}, or 0 for what is set"))
         if request.mode not in BACKOFF_MODES:
@@ -85,7 +86,7 @@ class SchedulerServicer(scheduler_pb2_grpc.SchedulerServiceServicer):
         if wrong:
             raise InvalidFieldError(*wrong)
         return RetryOrder(
-            limit=request.limit or DEFAULT_LIMIT,
+            limit=limit,
             max_attempts=request.max_attempts,
             mode=BACKOFF_MODES[request.mode],
             provider=request.provider,

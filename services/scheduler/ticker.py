@@ -8,6 +8,7 @@ from datetime import timedelta
 import structlog
 
 from tenrusl.errors import TenruslError, UnavailableError
+from tenrusl.store.engine import ContentionError
 
 # After an outage, before the first run: processors first take back what the database did not let them finish
 # (services/processor/lost_claims.py), so that the outage has cost no attempt.
@@ -34,6 +35,10 @@ class Ticker:
         while True:
             try:
                 more = await self.run_once()
+            except ContentionError as exc:
+                # The database is there, and somebody is in the way: not to be tried again at once.
+                _log.warning("run ended early", run=self.name, reason=exc.reason.value, error=str(exc))
+                more = False
             except UnavailableError as exc:
                 if not away:
                     _log.warning("runs are suspended", run=self.name, reason=exc.reason.value, error=str(exc))
@@ -42,6 +47,10 @@ class Ticker:
                 continue
             except TenruslError as exc:
                 _log.warning("run ended early", run=self.name, reason=exc.reason.value, error=str(exc))
+                more = False
+            except Exception:
+                # A run that a defect ends must not take the others with it: retries go on when a purge cannot.
+                _log.exception("run failed", run=self.name)
                 more = False
             if away:
                 _log.info("runs go on", run=self.name)

@@ -76,5 +76,5 @@ def test_a_signed_body_needs_no_confirmation(careful_world: World) -> None:
 
 def test_an_id_that_is_none_is_named(careful_world: World) -> None:
     done = events(careful_world, "confirm", "nonsense")
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert done.stderr == "event_ids: must hold UUIDs only\n"

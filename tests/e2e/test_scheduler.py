@@ -127,15 +127,13 @@ def test_one_event_by_its_id(still_world: World) -> None:
     ("arguments", "field"),
     [
         (["webhooks", "retry-one", "nonsense"], "event_id"),
-        (["webhooks", "retry", "--limit", "100001"], "limit"),
-        (["webhooks", "retry", "--max-attempts", "-1"], "max_attempts"),
         (["webhooks", "retry", "--provider", "nobody"], "provider"),
         (["payloads", "purge", "--older-than", "0d"], "older_than"),
     ],
 )
 def test_what_is_wrong_is_named(still_world: World, arguments: list[str], field: str) -> None:
     done = tenrusl(still_world, *arguments)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert done.stderr.startswith(f"{field}: must be")
 
 
@@ -144,6 +142,9 @@ def test_what_is_wrong_is_named(still_world: World, arguments: list[str], field:
     [
         ["webhooks", "retry", "--limit", "0"],
         ["webhooks", "retry", "--limit", "-5"],
+        ["webhooks", "retry", "--limit", "100001"],
+        ["webhooks", "retry", "--limit", "99999999999"],
+        ["webhooks", "retry", "--max-attempts", "-1"],
         ["webhooks", "retry", "--mode", "never"],
         ["payloads", "purge", "--older-than", "soon"],
         ["payloads", "hold", "01980a5c-7f3e-7b21-9c44-3f1e52a0c6de"],

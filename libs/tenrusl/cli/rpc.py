@@ -1,4 +1,7 @@
-"""Calls of the command line to services: the answer, or one line on stderr and exit status 1."""
+"""Calls of the command line to services: the answer, or one line on stderr and an exit status.
+
+2 when a field is wrong, as for wrong arguments; 1 for all else.
+"""
 
 from __future__ import annotations
 
@@ -52,9 +55,12 @@ def call(target: str, stub: Callable[[aio.Channel], _Stub], ask: Callable[[_Stub
     except aio.AioRpcError as exc:
         wrong = "; ".join(f"{item.field}: {item.description}" for item in violations_of(exc))
         print(wrong or f"{target}: {exc.code().name}: {exc.details()}", file=sys.stderr)
-        raise typer.Exit(1) from None
+        raise typer.Exit(2 if wrong else 1) from None
 
 
 def login() -> str:
-    """The name of the user who runs this."""
-    return pwd.getpwuid(os.geteuid()).pw_name
+    """The name of the user who runs this, or the number where there is no name, as in many containers."""
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())

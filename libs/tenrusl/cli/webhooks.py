@@ -35,19 +35,22 @@ _ModeOption = Annotated[
 ]
 _Force = Annotated[bool, typer.Option("--force", help="Also what is not due yet.")]
 _Queue = Annotated[bool, typer.Option("--queue", help="Do not wait until the events are settled.")]
+_MAX_LIMIT, _MAX_ATTEMPTS = 100_000, 1000
 _MaxAttempts = Annotated[
-    int,
+    int | None,
     typer.Option(
+        min=1,
+        max=_MAX_ATTEMPTS,
         help="A try of this run that fails and is an event's Nth or a later one makes a dead letter. "
-        "Default: TENRUSL_RETRY_MAX_ATTEMPTS."
+        "Default: TENRUSL_RETRY_MAX_ATTEMPTS.",
     ),
 ]
 
 
 @webhooks.command()
 def retry(
-    limit: Annotated[int, typer.Option(help="How many events at the most.")] = 500,
-    max_attempts: _MaxAttempts = 0,
+    limit: Annotated[int, typer.Option(min=1, max=_MAX_LIMIT, help="How many events at the most.")] = 500,
+    max_attempts: _MaxAttempts = None,
     mode: _ModeOption = None,
     provider: Annotated[str, typer.Option(help="Only of this provider.")] = "",
     force: _Force = False,
@@ -59,10 +62,9 @@ def retry(
 
     Example: tenrusl webhooks retry --limit=500 --max-attempts=5 --mode=full --queue
     """
-    _positive("--limit", limit)
     request = scheduler_pb2.RetryDueEventsRequest(
         limit=limit,
-        max_attempts=max_attempts,
+        max_attempts=max_attempts or 0,
         mode=_mode(mode),
         provider=provider,
         force=force,
@@ -80,7 +82,7 @@ def retry(
 def retry_one(
     event_id: Annotated[str, typer.Argument(metavar="ID", help="The event's id, a UUID.")],
     force: Annotated[bool, typer.Option("--force", help="Also when it is not due, or is a dead letter.")] = False,
-    max_attempts: _MaxAttempts = 0,
+    max_attempts: _MaxAttempts = None,
     mode: _ModeOption = None,
     json: Json = False,
     scheduler: Scheduler = DEFAULT_TARGET,
@@ -90,7 +92,7 @@ def retry_one(
     Example: tenrusl webhooks retry-one 01980a5c-7f3e-7b21-9c44-3f1e52a0c6de --force
     """
     request = scheduler_pb2.RetryDueEventsRequest(
-        event_id=event_id, force=force, max_attempts=max_attempts, mode=_mode(mode)
+        event_id=event_id, force=force, max_attempts=max_attempts or 0, mode=_mode(mode)
     )
     if not event_id:
         raise typer.BadParameter("ID must not be empty")
@@ -107,9 +109,3 @@ def retry_one(
 def _mode(mode: Mode | None) -> str:
     """As protobuf takes the name of a value."""
     return f"BACKOFF_MODE_{'UNSPECIFIED' if mode is None else mode.name}"
-
-
-def _positive(name: str, value: int) -> None:
-    # 0 means the default to the scheduler, and is not what somebody means who writes it.
-    if value < 1:
-        raise typer.BadParameter(f"{name}: must be 1 or more")

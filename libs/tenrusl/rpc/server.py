@@ -3,6 +3,7 @@
 import asyncio
 import signal
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Any
 
 import structlog
@@ -29,7 +30,6 @@ _OPTIONS = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_connection_age_ms", 300_000),  # clients reconnect, so that new replicas get load
-    ("grpc.max_connection_age_grace_ms", 60_000),  # longer than any deadline
     ("grpc.keepalive_time_ms", 60_000),
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),
@@ -46,6 +46,7 @@ class RpcServer:
     name: of the service; TENRUSL_<NAME>_LISTEN is named when `listen` is taken.
     ready: whether the dependencies answer; asked every second. False, an exception and no answer within two
     seconds all mean not ready. steps: more steps around each call, innermost.
+    longest_call: calls that take no longer are never cut off by the age of their connection.
     Health: "" is SERVING while the process lives; "readiness" and each service's full name follow `ready`.
     """
 
@@ -58,6 +59,7 @@ class RpcServer:
         registry: CollectorRegistry,
         ready: Callable[[], Awaitable[bool]],
         steps: tuple[Step, ...] = (),
+        longest_call: timedelta = timedelta(minutes=1),
     ) -> None:
         self._name = name
         self._listen = listen
@@ -65,6 +67,7 @@ class RpcServer:
         self._metrics = RpcMetrics(registry)
         self._ready = ready
         self._steps = steps
+        self._grace = ("grpc.max_connection_age_grace_ms", round(longest_call.total_seconds() * 1000))
         self._services: dict[str, tuple[Callable[[Any, aio.Server], None], object]] = {}
         self._health = health_aio.HealthServicer()
         self._server: aio.Server | None = None
@@ -81,7 +84,9 @@ class RpcServer:
         """Listens, and returns the port. Raises ListenError."""
         check_free(self._listen, f"TENRUSL_{self._name.upper()}_LISTEN")
         steps = standard_steps(self._metrics, SystemClock(), self._settings.max_concurrent_rpcs)
-        server = aio.server(interceptors=[Interceptor((*steps, *self._steps))], options=_OPTIONS)
+        server = aio.server(
+            interceptors=[Interceptor((*steps, *self._steps))], options=(*_OPTIONS, self._grace)
+        )
         for add_to_server, servicer in self._services.values():
             add_to_server(servicer, server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)

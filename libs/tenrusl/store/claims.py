@@ -22,7 +22,7 @@ _CLAIM = """
             OR (status IN ('failed', 'processing') AND next_retry_at <= %(now)s)
             OR (%(force)s AND status IN ('failed', 'dead_letter'))
             -- no claim that begins now ends so late: a clock was wrong, and `attempts` keeps its holder off
-            OR (%(force)s AND status = 'processing' AND next_retry_at > %(lease_ends_at)s)
+            OR (%(force)s AND status = 'processing' AND next_retry_at > %(out_of_reach)s)
         )
         ORDER BY id
         FOR UPDATE SKIP LOCKED
@@ -35,6 +35,7 @@ _CLAIM = """
     RETURNING event.id, event.provider, event.event_id, event.payment_status, event.payment_ref, event.provider_ref,
         event.merchant_ref, event.amount_minor, event.currency, event.occurred_at, event.received_at, event.restores,
         event.attempts, event.unauthenticated_body, event.confirmed_at IS NOT NULL,
+        claimable.status = 'processing' AS lease_ended,
         CASE WHEN claimable.status = 'failed' THEN claimable.next_retry_at - claimable.last_attempt_at END
             AS previous_delay
     """
@@ -88,7 +89,8 @@ class ClaimedEvent(NamedTuple):
     """An event under a lease.
 
     attempts: 1 or more, this try included. unauthenticated_body: no signature covers what it says; confirmed: an
-    operator said that it is true. previous_delay: before this try, if any.
+    operator said that it is true. lease_ended: the try before ended without a result. previous_delay: before this try,
+    if any.
     """
 
     id: UUID
@@ -106,6 +108,7 @@ class ClaimedEvent(NamedTuple):
     attempts: int
     unauthenticated_body: bool
     confirmed: bool
+    lease_ended: bool
     previous_delay: timedelta | None
 
 
@@ -125,10 +128,25 @@ class UnappliedEvent:
 
 
 async def claim_events(
-    connection: AsyncConnection, ids: Sequence[UUID], *, now: datetime, lease_ends_at: datetime, force: bool
+    connection: AsyncConnection,
+    ids: Sequence[UUID],
+    *,
+    now: datetime,
+    lease_ends_at: datetime,
+    out_of_reach: datetime,
+    force: bool,
 ) -> list[ClaimedEvent]:
-    """Claims those that are received, due, or whose lease ended; with `force` all that are not done or claimed."""
-    parameters = {"ids": arrays.uuids(ids), "now": now, "lease_ends_at": lease_ends_at, "force": force}
+    """Claims those that are received, due, or whose lease ended; with `force` all that are not done or claimed.
+
+    out_of_reach: a lease that ends later was made by a clock that was wrong, whoever else's clock is.
+    """
+    parameters = {
+        "ids": arrays.uuids(ids),
+        "now": now,
+        "lease_ends_at": lease_ends_at,
+        "out_of_reach": out_of_reach,
+        "force": force,
+    }
     return [_claimed(row) for row in await fetch(connection, _CLAIM, parameters)]
 
 

@@ -119,6 +119,10 @@ class ContentionError(UnavailableError):
     """A deadlock, or a lock, a statement or a free connection that took too long. The database is there."""
 
 
+class NoConnectionError(ContentionError):
+    """No connection was free for too long: all are busy, or hang on a database that is gone."""
+
+
 @asynccontextmanager
 async def autocommit(engine: Engine) -> AsyncIterator[AsyncConnection]:
     """A connection on which each statement is its own transaction. Raises UnavailableError."""
@@ -184,7 +188,7 @@ async def database_errors(pool: AsyncEngine) -> AsyncIterator[None]:
             raise UnavailableError(Reason.DATABASE_UNAVAILABLE, "the database does not answer") from exc
         raise
     except PoolTimeoutError as exc:
-        raise ContentionError(Reason.DATABASE_UNAVAILABLE, "no connection to the database is free") from exc
+        raise NoConnectionError(Reason.DATABASE_UNAVAILABLE, "no connection to the database is free") from exc
 
 
 async def is_ready(engine: Engine) -> bool:

@@ -18,7 +18,7 @@ from tenrusl.backoff import RetryPolicy
 from tenrusl.errors import Reason, UnavailableError
 from tenrusl.local.postgres import EmbeddedPostgres
 from tenrusl.store.claims import unclaim_events
-from tenrusl.store.engine import Engine, autocommit, build_engine
+from tenrusl.store.engine import Engine, NoConnectionError, autocommit, build_engine
 from tenrusl.store.event_store import EventStore
 from tests.builders import START, FixedClock, new_event, rows
 from tests.conftest import OWN_DATABASE
@@ -66,6 +66,20 @@ async def test_a_batch_that_the_database_fails_has_not_been_tried(
     await lost_claims.take_back()
     assert await rows(engine, EVENTS) == [("received", 0, START + timedelta(seconds=5))] * 2
     assert {result.status for result in (await processor.process(ids)).values()} == {ResultStatus.PROCESSED}
+
+
+async def test_a_pool_without_a_free_connection_is_not_the_events_fault(
+    engine: Engine, put: Put, clock: FixedClock, lost_claims: LostClaims, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def full(*_: object, **__: object) -> Applied:
+        raise NoConnectionError(Reason.DATABASE_UNAVAILABLE, "no connection is free")
+
+    ids = await put(new_event())
+    monkeypatch.setattr(process_module, "apply_events", full)
+    with pytest.raises(UnavailableError):
+        await build_processor(engine, clock, lost_claims).process(ids)
+    await lost_claims.take_back()
+    assert await rows(engine, EVENTS) == [("received", 0, START)]
 
 
 async def test_an_event_that_had_failed_before_keeps_its_count(

@@ -65,7 +65,9 @@ def processor(engine: Engine, clock: FixedClock) -> Processor:
 def make_retry(engine: Engine, redis: Redis, clock: FixedClock, processor: Processor) -> MakeRetry:
     """A scheduler's retries; process_events: instead of the real processor. locks: instead of usual ones."""
 
-    def make(process_events: ProcessEvents | None = None, locks: RunLocks | None = None) -> Retry:
+    def make(
+        process_events: ProcessEvents | None = None, locks: RunLocks | None = None, clock: FixedClock = clock
+    ) -> Retry:
         return Retry(
             engine=engine,
             process_events=process_events or directly(processor),

@@ -297,7 +297,9 @@ async def test_what_is_unfinished_stays_at_hand_while_its_day_is_detached(
         purging = asyncio.create_task(run(make_purge()))
         await until_a_run_waits(engine)
         async with autocommit(engine) as connection:
-            claimed = await claim_events(connection, [event_id], now=START, lease_ends_at=START, force=False)
+            claimed = await claim_events(
+                connection, [event_id], now=START, lease_ends_at=START, out_of_reach=START, force=False
+            )
             assert await sealed_payloads(connection, claimed) == {event_id: payload(event_id)}
     assert await purging == done(days_dropped=1, kept_unfinished=1)
 

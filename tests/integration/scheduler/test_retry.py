@@ -141,16 +141,58 @@ async def test_one_event_by_force(make_retry: MakeRetry, put: Put, engine: Engin
     assert (await event(engine, ids[0]))[0] == status
 
 
-async def test_force_does_not_take_what_somebody_works_on(
-    make_retry: MakeRetry, put: Put, processor: Processor, engine: Engine, clock: FixedClock
+@pytest.mark.parametrize("seconds", [30, 1800])
+async def test_force_does_not_take_what_somebody_works_on_whose_clock_may_be_ahead(
+    make_retry: MakeRetry, put: Put, engine: Engine, clock: FixedClock, seconds: int
 ) -> None:
     (event_id,) = await put(new_event())
     await change(
         engine,
         "UPDATE webhook_events SET status = 'processing', attempts = 1, next_retry_at = :lease",
-        lease=clock.now() + timedelta(seconds=30),
+        lease=clock.now() + timedelta(seconds=seconds),
     )
     assert (await last(make_retry(), RetryOrder(event_id=event_id, force=True))).skipped == 1
+
+
+async def test_a_clock_that_is_ahead_of_the_processors_uses_up_no_attempts(
+    engine: Engine, make_retry: MakeRetry, put: Put, clock: FixedClock
+) -> None:
+    (event_id,) = await put(mock_event({"fail_always": True}))
+    await last(make_retry())
+    ahead = make_retry(clock=FixedClock(clock.now() + HOUR))
+    assert await last(ahead, RetryOrder(force=True)) == RetryProgress(done=True, found=1, failed=1)
+    assert await event(engine, event_id) == ("failed", 2, "told_to_fail")
+
+
+@pytest.mark.parametrize("status", ["failed", "dead_letter"])
+async def test_an_event_beyond_its_attempts_gets_its_try_first(
+    make_retry: MakeRetry, put: Put, engine: Engine, clock: FixedClock, status: str
+) -> None:
+    (event_id,) = await put(new_event())
+    due = None if status == "dead_letter" else START
+    await change(
+        engine,
+        "UPDATE webhook_events SET status = :status, attempts = 41, next_retry_at = :due",
+        status=status,
+        due=due,
+    )
+    assert (await last(make_retry(), RetryOrder(event_id=event_id, force=status == "dead_letter"))).processed == 1
+    assert await event(engine, event_id) == ("processed", 42, None)
+
+
+async def test_a_given_mode_brings_the_tries_that_outlast_six_hours(
+    make_retry: MakeRetry, put: Put, engine: Engine
+) -> None:
+    (event_id,) = await put(mock_event({"fail_always": True}))
+    await change(engine, "UPDATE webhook_events SET status = 'failed', attempts = 60")
+    assert (await last(make_retry(), RetryOrder(mode=BackoffMode.DECORRELATED))).failed == 1
+    assert (await event(engine, event_id))[0] == "failed"
+
+
+async def test_a_single_event_does_not_wait_for_a_run(make_retry: MakeRetry, put: Put, redis: Redis) -> None:
+    (event_id,) = await put(new_event())
+    async with RunLocks(redis).only_run("retry"):
+        assert (await last(make_retry(), RetryOrder(event_id=event_id))).processed == 1
 
 
 async def test_an_event_that_is_not_there(make_retry: MakeRetry, put: Put) -> None:

@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 from services.scheduler.backlog import Backlog
 from services.scheduler.scaler import ScalerServicer
 from tenrusl.api.externalscaler.v1 import externalscaler_pb2, externalscaler_pb2_grpc
+from tenrusl.providers import PROVIDERS
 from tenrusl.rpc.channel import build_channel
 from tenrusl.rpc.errors import violations_of
 from tenrusl.rpc.process import always_ready
@@ -51,7 +52,7 @@ async def server(engine: Engine, clock: FixedClock, time: Time) -> AsyncIterator
         registry=CollectorRegistry(),
         ready=always_ready,
     )
-    scaler = ScalerServicer(Backlog(engine, clock, monotonic=time), server.stopping)
+    scaler = ScalerServicer(Backlog(engine, clock, monotonic=time), PROVIDERS, server.stopping)
     server.add(externalscaler_pb2_grpc.add_ExternalScalerServicer_to_server, scaler, SERVICE)
     port = await server.start()
     async with build_channel(f"dns:///127.0.0.1:{port}") as channel:
@@ -149,6 +150,13 @@ async def test_a_metric_that_there_is_not(keda: Any) -> None:
     with pytest.raises(aio.AioRpcError) as caught:
         await metric(keda, "cpu")
     assert [item.field for item in violations_of(caught.value)] == ["metricName"]
+
+
+async def test_a_provider_that_there_is_not(keda: Any) -> None:
+    with pytest.raises(aio.AioRpcError) as caught:
+        await metric(keda, "backlog", provider="strpie")
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert [item.field for item in violations_of(caught.value)] == ["scalerMetadata.provider"]
 
 
 async def test_a_stream_tells_when_it_changes_and_ends_with_the_server(

@@ -194,7 +194,10 @@ async def test_a_claim_finds_the_payload_wherever_it_is(engine: Engine) -> None:
     stored = await put_one(engine, 1, status="failed")
     ids = [retained, gone, stored]
     async with autocommit(engine) as connection:
-        claimed = await claim_events(connection, ids, now=START, lease_ends_at=START + timedelta(minutes=1), force=True)
+        lease_ends_at = START + timedelta(minutes=1)
+        claimed = await claim_events(
+            connection, ids, now=START, lease_ends_at=lease_ends_at, out_of_reach=lease_ends_at, force=True
+        )
         assert len(claimed) == 3
         assert await sealed_payloads(connection, claimed) == {
             retained: payload(retained),

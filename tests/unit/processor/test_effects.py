@@ -34,6 +34,7 @@ def event(number: int, status: PaymentStatus, minute: int, *, restores: bool = F
         attempts=1,
         unauthenticated_body=False,
         confirmed=False,
+        lease_ended=False,
         previous_delay=None,
     )
 

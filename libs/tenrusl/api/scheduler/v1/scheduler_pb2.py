@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from tenrusl.api.common.v1 import common_pb2 as tenrusl_dot_api_dot_common_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(tenrusl/api/scheduler/v1/scheduler.proto\x12\x18tenrusl.api.scheduler.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"tenrusl/api/common/v1/common.proto\"\xb3\x01\n\x15RetryDueEventsRequest\x12\r\n\x05limit\x18\x01 \x01(\x05\x12\x14\n\x0cmax_attempts\x18\x02 \x01(\x05\x12\x30\n\x04mode\x18\x03 \x01(\x0e\x32\".tenrusl.api.common.v1.BackoffMode\x12\x10\n\x08provider\x18\x04 \x01(\t\x12\x10\n\x08\x65vent_id\x18\x05 \x01(\t\x12\r\n\x05\x66orce\x18\x06 \x01(\x08\x12\x10\n\x08hand_off\x18\x07 \x01(\x08\"\xd6\x01\n\x16RetryDueEventsResponse\x12\x17\n\x0f\x61lready_running\x18\x01 \x01(\x08\x12\x13\n\x0binterrupted\x18\x02 \x01(\x08\x12\x0c\n\x04\x64one\x18\x03 \x01(\x08\x12\r\n\x05\x66ound\x18\x04 \x01(\x03\x12\x11\n\tprocessed\x18\x05 \x01(\x03\x12\x0e\n\x06\x66\x61iled\x18\x06 \x01(\x03\x12\x14\n\x0c\x64\x65\x61\x64_letters\x18\x07 \x01(\x03\x12\x13\n\x0bunconfirmed\x18\x08 \x01(\x03\x12\x0f\n\x07skipped\x18\t \x01(\x03\x12\x12\n\nhanded_off\x18\n \x01(\x03\"h\n\x14PurgePayloadsRequest\x12-\n\nolder_than\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x10\n\x08provider\x18\x02 \x01(\t\x12\x0f\n\x07\x64ry_run\x18\x03 \x01(\x08\"\xa5\x01\n\x15PurgePayloadsResponse\x12\x17\n\x0f\x61lready_running\x18\x01 \x01(\x08\x12\x13\n\x0binterrupted\x18\x02 \x01(\x08\x12\x0c\n\x04\x64one\x18\x03 \x01(\x08\x12\x14\n\x0c\x64\x61ys_dropped\x18\x04 \x01(\x05\x12\x0e\n\x06purged\x18\x05 \x01(\x03\x12\x17\n\x0fkept_unfinished\x18\x06 \x01(\x03\x12\x11\n\tkept_held\x18\x07 \x01(\x03\"\x17\n\x15RunMaintenanceRequest\"\xa6\x02\n\x16RunMaintenanceResponse\x12\x17\n\x0f\x61lready_running\x18\x01 \x01(\x08\x12\x13\n\x0binterrupted\x18\x02 \x01(\x08\x12\x0c\n\x04\x64one\x18\x03 \x01(\x08\x12\x17\n\x0fpartitions_made\x18\x04 \x01(\x05\x12\x1f\n\x17transmissions_forgotten\x18\x05 \x01(\x03\x12\"\n\x1aidempotency_keys_forgotten\x18\x06 \x01(\x03\x12\x14\n\x0cstale_leases\x18\x07 \x01(\x05\x12@\n\x0fstranded_events\x18\x08 \x03(\x0b\x32\'.tenrusl.api.scheduler.v1.StrandedEvent\x12\x1a\n\x12rejected_forgotten\x18\t \x01(\x03\"\x9c\x01\n\rStrandedEvent\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x10\n\x08provider\x18\x02 \x01(\t\x12\x32\n\x06status\x18\x03 \x01(\x0e\x32\".tenrusl.api.common.v1.EventStatus\x12\x33\n\x0fnext_retry_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"G\n\x12HoldPayloadRequest\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07held_by\x18\x03 \x01(\t\"T\n\x13HoldPayloadResponse\x12-\n\thold_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06reason\x18\x02 \x01(\t\"N\n\x15ReleasePayloadRequest\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x13\n\x0breleased_by\x18\x03 \x01(\t\"*\n\x16ReleasePayloadResponse\x12\x10\n\x08was_held\x18\x01 \x01(\x08\x32\xd5\x04\n\x10SchedulerService\x12u\n\x0eRetryDueEvents\x12/.tenrusl.api.scheduler.v1.RetryDueEventsRequest\x1a\x30.tenrusl.api.scheduler.v1.RetryDueEventsResponse0\x01\x12r\n\rPurgePayloads\x12..tenrusl.api.scheduler.v1.PurgePayloadsRequest\x1a/.tenrusl.api.scheduler.v1.PurgePayloadsResponse0\x01\x12u\n\x0eRunMaintenance\x12/.tenrusl.api.scheduler.v1.RunMaintenanceRequest\x1a\x30.tenrusl.api.scheduler.v1.RunMaintenanceResponse0\x01\x12j\n\x0bHoldPayload\x12,.tenrusl.api.scheduler.v1.HoldPayloadRequest\x1a-.tenrusl.api.scheduler.v1.HoldPayloadResponse\x12s\n\x0eReleasePayload\x12/.tenrusl.api.scheduler.v1.ReleasePayloadRequest\x1a\x30.tenrusl.api.scheduler.v1.ReleasePayloadResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(tenrusl/api/scheduler/v1/scheduler.proto\x12\x18tenrusl.api.scheduler.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"tenrusl/api/common/v1/common.proto\"\xc2\x01\n\x15RetryDueEventsRequest\x12\x12\n\x05limit\x18\x01 \x01(\x05H\x00\x88\x01\x01\x12\x14\n\x0cmax_attempts\x18\x02 \x01(\x05\x12\x30\n\x04mode\x18\x03 \x01(\x0e\x32\".tenrusl.api.common.v1.BackoffMode\x12\x10\n\x08provider\x18\x04 \x01(\t\x12\x10\n\x08\x65vent_id\x18\x05 \x01(\t\x12\r\n\x05\x66orce\x18\x06 \x01(\x08\x12\x10\n\x08hand_off\x18\x07 \x01(\x08\x42\x08\n\x06_limit\"\xd6\x01\n\x16RetryDueEventsResponse\x12\x17\n\x0f\x61lready_running\x18\x01 \x01(\x08\x12\x13\n\x0binterrupted\x18\x02 \x01(\x08\x12\x0c\n\x04\x64one\x18\x03 \x01(\x08\x12\r\n\x05\x66ound\x18\x04 \x01(\x03\x12\x11\n\tprocessed\x18\x05 \x01(\x03\x12\x0e\n\x06\x66\x61iled\x18\x06 \x01(\x03\x12\x14\n\x0c\x64\x65\x61\x64_letters\x18\x07 \x01(\x03\x12\x13\n\x0bunconfirmed\x18\x08 \x01(\x03\x12\x0f\n\x07skipped\x18\t \x01(\x03\x12\x12\n\nhanded_off\x18\n \x01(\x03\"h\n\x14PurgePayloadsRequest\x12-\n\nolder_than\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x10\n\x08provider\x18\x02 \x01(\t\x12\x0f\n\x07\x64ry_run\x18\x03 \x01(\x08\"\xa5\x01\n\x15PurgePayloadsResponse\x12\x17\n\x0f\x61lready_running\x18\x01 \x01(\x08\x12\x13\n\x0binterrupted\x18\x02 \x01(\x08\x12\x0c\n\x04\x64one\x18\x03 \x01(\x08\x12\x14\n\x0c\x64\x61ys_dropped\x18\x04 \x01(\x05\x12\x0e\n\x06purged\x18\x05 \x01(\x03\x12\x17\n\x0fkept_unfinished\x18\x06 \x01(\x03\x12\x11\n\tkept_held\x18\x07 \x01(\x03\"\x17\n\x15RunMaintenanceRequest\"\xa6\x02\n\x16RunMaintenanceResponse\x12\x17\n\x0f\x61lready_running\x18\x01 \x01(\x08\x12\x13\n\x0binterrupted\x18\x02 \x01(\x08\x12\x0c\n\x04\x64one\x18\x03 \x01(\x08\x12\x17\n\x0fpartitions_made\x18\x04 \x01(\x05\x12\x1f\n\x17transmissions_forgotten\x18\x05 \x01(\x03\x12\"\n\x1aidempotency_keys_forgotten\x18\x06 \x01(\x03\x12\x14\n\x0cstale_leases\x18\x07 \x01(\x05\x12@\n\x0fstranded_events\x18\x08 \x03(\x0b\x32\'.tenrusl.api.scheduler.v1.StrandedEvent\x12\x1a\n\x12rejected_forgotten\x18\t \x01(\x03\"\x9c\x01\n\rStrandedEvent\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x10\n\x08provider\x18\x02 \x01(\t\x12\x32\n\x06status\x18\x03 \x01(\x0e\x32\".tenrusl.api.common.v1.EventStatus\x12\x33\n\x0fnext_retry_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"G\n\x12HoldPayloadRequest\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0f\n\x07held_by\x18\x03 \x01(\t\"T\n\x13HoldPayloadResponse\x12-\n\thold_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06reason\x18\x02 \x01(\t\"N\n\x15ReleasePayloadRequest\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x13\n\x0breleased_by\x18\x03 \x01(\t\"*\n\x16ReleasePayloadResponse\x12\x10\n\x08was_held\x18\x01 \x01(\x08\x32\xd5\x04\n\x10SchedulerService\x12u\n\x0eRetryDueEvents\x12/.tenrusl.api.scheduler.v1.RetryDueEventsRequest\x1a\x30.tenrusl.api.scheduler.v1.RetryDueEventsResponse0\x01\x12r\n\rPurgePayloads\x12..tenrusl.api.scheduler.v1.PurgePayloadsRequest\x1a/.tenrusl.api.scheduler.v1.PurgePayloadsResponse0\x01\x12u\n\x0eRunMaintenance\x12/.tenrusl.api.scheduler.v1.RunMaintenanceRequest\x1a\x30.tenrusl.api.scheduler.v1.RunMaintenanceResponse0\x01\x12j\n\x0bHoldPayload\x12,.tenrusl.api.scheduler.v1.HoldPayloadRequest\x1a-.tenrusl.api.scheduler.v1.HoldPayloadResponse\x12s\n\x0eReleasePayload\x12/.tenrusl.api.scheduler.v1.ReleasePayloadRequest\x1a\x30.tenrusl.api.scheduler.v1.ReleasePayloadResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,27 +35,27 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tenrusl.api.scheduler.v1.sc
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_RETRYDUEEVENTSREQUEST']._serialized_start=172
-  _globals['_RETRYDUEEVENTSREQUEST']._serialized_end=351
-  _globals['_RETRYDUEEVENTSRESPONSE']._serialized_start=354
-  _globals['_RETRYDUEEVENTSRESPONSE']._serialized_end=568
-  _globals['_PURGEPAYLOADSREQUEST']._serialized_start=570
-  _globals['_PURGEPAYLOADSREQUEST']._serialized_end=674
-  _globals['_PURGEPAYLOADSRESPONSE']._serialized_start=677
-  _globals['_PURGEPAYLOADSRESPONSE']._serialized_end=842
-  _globals['_RUNMAINTENANCEREQUEST']._serialized_start=844
-  _globals['_RUNMAINTENANCEREQUEST']._serialized_end=867
-  _globals['_RUNMAINTENANCERESPONSE']._serialized_start=870
-  _globals['_RUNMAINTENANCERESPONSE']._serialized_end=1164
-  _globals['_STRANDEDEVENT']._serialized_start=1167
-  _globals['_STRANDEDEVENT']._serialized_end=1323
-  _globals['_HOLDPAYLOADREQUEST']._serialized_start=1325
-  _globals['_HOLDPAYLOADREQUEST']._serialized_end=1396
-  _globals['_HOLDPAYLOADRESPONSE']._serialized_start=1398
-  _globals['_HOLDPAYLOADRESPONSE']._serialized_end=1482
-  _globals['_RELEASEPAYLOADREQUEST']._serialized_start=1484
-  _globals['_RELEASEPAYLOADREQUEST']._serialized_end=1562
-  _globals['_RELEASEPAYLOADRESPONSE']._serialized_start=1564
-  _globals['_RELEASEPAYLOADRESPONSE']._serialized_end=1606
-  _globals['_SCHEDULERSERVICE']._serialized_start=1609
-  _globals['_SCHEDULERSERVICE']._serialized_end=2206
+  _globals['_RETRYDUEEVENTSREQUEST']._serialized_end=366
+  _globals['_RETRYDUEEVENTSRESPONSE']._serialized_start=369
+  _globals['_RETRYDUEEVENTSRESPONSE']._serialized_end=583
+  _globals['_PURGEPAYLOADSREQUEST']._serialized_start=585
+  _globals['_PURGEPAYLOADSREQUEST']._serialized_end=689
+  _globals['_PURGEPAYLOADSRESPONSE']._serialized_start=692
+  _globals['_PURGEPAYLOADSRESPONSE']._serialized_end=857
+  _globals['_RUNMAINTENANCEREQUEST']._serialized_start=859
+  _globals['_RUNMAINTENANCEREQUEST']._serialized_end=882
+  _globals['_RUNMAINTENANCERESPONSE']._serialized_start=885
+  _globals['_RUNMAINTENANCERESPONSE']._serialized_end=1179
+  _globals['_STRANDEDEVENT']._serialized_start=1182
+  _globals['_STRANDEDEVENT']._serialized_end=1338
+  _globals['_HOLDPAYLOADREQUEST']._serialized_start=1340
+  _globals['_HOLDPAYLOADREQUEST']._serialized_end=1411
+  _globals['_HOLDPAYLOADRESPONSE']._serialized_start=1413
+  _globals['_HOLDPAYLOADRESPONSE']._serialized_end=1497
+  _globals['_RELEASEPAYLOADREQUEST']._serialized_start=1499
+  _globals['_RELEASEPAYLOADREQUEST']._serialized_end=1577
+  _globals['_RELEASEPAYLOADRESPONSE']._serialized_start=1579
+  _globals['_RELEASEPAYLOADRESPONSE']._serialized_end=1621
+  _globals['_SCHEDULERSERVICE']._serialized_start=1624
+  _globals['_SCHEDULERSERVICE']._serialized_end=2221
 # @@protoc_insertion_point(module_scope)

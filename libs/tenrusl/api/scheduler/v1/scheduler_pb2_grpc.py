@@ -74,7 +74,7 @@ class SchedulerServiceServicer:
 
     def RetryDueEvents(self, request, context):
         """RetryDueEvents hands due events to the processor, fairly between providers. Streams its progress; the last message
-        is the result. Safe to repeat: the processor claims each event once.
+        is the result. Safe to repeat: the processor claims each event once. With event_id it is no run and waits for none.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
