@@ -84,9 +84,7 @@ class RpcServer:
         """Listens, and returns the port. Raises ListenError."""
         check_free(self._listen, f"TENRUSL_{self._name.upper()}_LISTEN")
         steps = standard_steps(self._metrics, SystemClock(), self._settings.max_concurrent_rpcs)
-        server = aio.server(
-            interceptors=[Interceptor((*steps, *self._steps))], options=(*_OPTIONS, self._grace)
-        )
+        server = aio.server(interceptors=[Interceptor((*steps, *self._steps))], options=(*_OPTIONS, self._grace))
         for add_to_server, servicer in self._services.values():
             add_to_server(servicer, server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
