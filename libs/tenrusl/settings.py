@@ -320,6 +320,12 @@ class Settings:
         "days after which payloads are forgotten; with `_<PROVIDER>` at the end of the name, those of one provider",
         14,
     )
+    secret_max_age_days: int = setting(
+        "TENRUSL_SECRET_MAX_AGE_DAYS",
+        integer(1, 3650),
+        "days after which the weekly report says that a provider's secret is due to be rotated",
+        365,
+    )
     max_concurrent_rpcs: int = setting(
         "TENRUSL_MAX_CONCURRENT_RPCS", integer(1, 10_000), "calls at once; beyond these, RESOURCE_EXHAUSTED", 64
     )

@@ -12,6 +12,7 @@ from services.admin.payments import Payments
 from services.admin.payments_servicer import PaymentsServicer
 from services.admin.rejected import RejectedWebhooks
 from services.admin.rejected_servicer import RejectedServicer
+from services.admin.report_graph import build_report_servicer
 from services.admin.roles import ROLES
 from services.admin.rotate import Rotations
 from services.admin.rotation_servicer import RotationServicer
@@ -26,6 +27,8 @@ from tenrusl.api.admin.v1 import (
     payments_pb2_grpc,
     rejected_pb2,
     rejected_pb2_grpc,
+    report_pb2,
+    report_pb2_grpc,
     rotation_pb2,
     rotation_pb2_grpc,
     throttle_pb2,
@@ -90,6 +93,11 @@ async def serve(settings: Settings, registry: CollectorRegistry) -> None:
         payments_pb2_grpc.add_PaymentsServiceServicer_to_server,
         PaymentsServicer(Payments(engine, load_providers(settings))),
         payments_pb2.DESCRIPTOR.services_by_name["PaymentsService"].full_name,
+    )
+    server.add(
+        report_pb2_grpc.add_ReportServiceServicer_to_server,
+        build_report_servicer(settings, engine=engine, providers=load_providers(settings), clock=SystemClock()),
+        report_pb2.DESCRIPTOR.services_by_name["ReportService"].full_name,
     )
     processor = build_channel(settings.processor_target)
     server.add(

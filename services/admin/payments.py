@@ -8,7 +8,7 @@ from services.admin.paging import page_token, read_page_size, read_page_token
 from tenrusl.errors import FieldViolation, InvalidFieldError
 from tenrusl.payments import PaymentStatus
 from tenrusl.store.engine import Engine, autocommit
-from tenrusl.store.payments import Payment, list_payments
+from tenrusl.store.payments import Payment, find_payments
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +34,8 @@ class Payments:
         filters = [provider, status.value if status else ""]
         limit, before = read_page_size(page_size), _read_token(token, filters)
         async with autocommit(self._engine) as connection:
-            found = await list_payments(
-                connection, limit=limit + 1, before=before, provider=provider or None, status=status
-            )
-        page = found[:limit]
-        return PaymentPage(page, page_token(str(page[-1].id), filters) if len(found) > limit else "")
+            found, end = await find_payments(connection, limit=limit, before=before, provider=provider, status=status)
+        return PaymentPage(found, page_token(str(end), filters) if end else "")
 
 
 def _read_token(token: str, filters: list[str]) -> UUID | None:

@@ -28,6 +28,11 @@ _SERVICES: Mapping[str, Mapping[str, Role]] = {
         "ListRejected": Role.VIEWER,
         "ReverifyRejected": Role.OPERATOR,
     },
+    "tenrusl.api.admin.v1.ReportService": {
+        "GetDailyReport": Role.VIEWER,
+        "GetWeeklyReport": Role.VIEWER,
+        "CaptureIncident": Role.ADMIN,
+    },
     "tenrusl.api.admin.v1.RotationService": {
         "BeginRotation": Role.ADMIN,
         "GetRotation": Role.VIEWER,

@@ -13,9 +13,11 @@ from tenrusl.cli.audit import audit
 from tenrusl.cli.backlog import backlog
 from tenrusl.cli.dead_letters import dead_letters
 from tenrusl.cli.event_list import events
+from tenrusl.cli.incident import incident
 from tenrusl.cli.maintenance import maintenance
 from tenrusl.cli.payloads import payloads
 from tenrusl.cli.rejected import rejected
+from tenrusl.cli.reviews import reviews
 from tenrusl.cli.secrets import secrets
 from tenrusl.cli.simulate import simulate
 from tenrusl.cli.throttle import throttle
@@ -62,3 +64,5 @@ app.add_typer(audit, name="audit")
 app.add_typer(throttle, name="throttle")
 app.add_typer(rejected, name="rejected")
 app.add_typer(secrets, name="secrets")
+app.add_typer(reviews, name="report")
+app.add_typer(incident, name="incident")

@@ -22,6 +22,11 @@ _TRANSITION = """
     SELECT payment_id, from_status, to_status, disposition, created_at FROM payment_transitions
     WHERE webhook_event_id = %(id)s
     """
+_TRANSITIONS = """
+    SELECT webhook_event_id, payment_id, from_status, to_status, reported_status, disposition, occurred_at, created_at
+    FROM payment_transitions WHERE payment_id = %(id)s ORDER BY occurred_at DESC, webhook_event_id DESC
+    LIMIT %(limit)s
+    """
 
 
 class EventDetails(NamedTuple):
@@ -72,6 +77,19 @@ class Effect(NamedTuple):
     at: datetime
 
 
+class Transition(NamedTuple):
+    """What one event did to a payment."""
+
+    event_id: UUID
+    payment_id: UUID
+    from_status: str | None
+    to_status: str
+    reported_status: str
+    disposition: str
+    occurred_at: datetime
+    at: datetime
+
+
 async def read_events(connection: AsyncConnection, ids: Sequence[UUID]) -> list[EventDetails]:
     """Those of the events that there are, in the order of the ids given."""
     found = {row[0]: EventDetails._make(row) for row in await fetch(connection, _READ, {"ids": arrays.uuids(ids)})}
@@ -82,3 +100,9 @@ async def effect_of(connection: AsyncConnection, event_id: UUID) -> Effect | Non
     """What the event did, None when it did nothing to a payment."""
     found = await fetch(connection, _TRANSITION, {"id": event_id})
     return Effect._make(found[0]) if found else None
+
+
+async def transitions_of(connection: AsyncConnection, payment_id: UUID, *, limit: int) -> list[Transition]:
+    """What events did to a payment, oldest first; when there are more than `limit`, those that happened last."""
+    found = await fetch(connection, _TRANSITIONS, {"id": payment_id, "limit": limit})
+    return [Transition._make(row) for row in reversed(found)]

@@ -14,6 +14,7 @@ from tenrusl.errors import AlreadyExistsError, Reason
 from tenrusl.payments import PaymentStatus
 from tenrusl.store.tables import payments
 
+MAX_LOOKED_THROUGH = 10_000
 _COLUMNS = (
     payments.c.id,
     payments.c.provider,
@@ -128,6 +129,30 @@ async def list_payments(
         conditions.append(payments.c.status == status.value)
     query = select(*_COLUMNS).where(*conditions).order_by(payments.c.id.desc()).limit(limit)
     return [_payment(row) for row in (await connection.execute(query)).mappings()]
+
+
+async def find_payments(
+    connection: AsyncConnection, *, limit: int, before: UUID | None, provider: str, status: PaymentStatus | None
+) -> tuple[list[Payment], UUID | None]:
+    """At most `limit` payments, newest first, and the id before which it goes on; None when there is nothing left.
+
+    Looks through MAX_LOOKED_THROUGH at the most: no index serves each filter, and so a rare one may find fewer than
+    asked for while there are more. provider: empty for all.
+    """
+    newest = select(*_COLUMNS).order_by(payments.c.id.desc()).limit(MAX_LOOKED_THROUGH)
+    if before is not None:
+        newest = newest.where(payments.c.id < before)
+    span = newest.subquery()
+    query = select(span).order_by(span.c.id.desc()).limit(limit)
+    if provider:
+        query = query.where(span.c.provider == provider)
+    if status is not None:
+        query = query.where(span.c.status == status.value)
+    found = [_payment(row) for row in (await connection.execute(query)).mappings()]
+    if len(found) == limit:
+        return found, found[-1].id
+    last = newest.with_only_columns(payments.c.id).offset(MAX_LOOKED_THROUGH - 1).limit(1)
+    return found, await connection.scalar(last)
 
 
 async def _first(connection: AsyncConnection, query: Select[Any]) -> Payment | None:

@@ -24,6 +24,7 @@ from tenrusl.rpc.process import always_ready
 from tenrusl.rpc.server import RpcServer
 from tenrusl.secret import Secret
 from tenrusl.settings import Address, Settings
+from tenrusl.store import payments as store
 from tenrusl.store.engine import Engine, transaction
 from tenrusl.store.payments import Payment, insert_payment
 from tests.builders import START
@@ -81,11 +82,29 @@ async def test_payments_are_paged_newest_first_by_filter(address: str, engine: E
     )
     assert [payment.payment_ref for payment in [*first.payments, *rest.payments]] == ["ref-5", "ref-3", "ref-1"]
     assert rest.next_page_token == ""
+    full = await ask(address, page_size=7)
+    last = await ask(address, page_size=7, page_token=full.next_page_token)
+    assert (len(full.payments), list(last.payments), last.next_page_token) == (7, [], "")
     assert first.payments[0].amount_minor == 5
     assert first.payments[0].create_time.ToJsonString() == "2026-03-01T12:05:00Z"
     assert len((await ask(address)).payments) == 7
     foreign = await ask(address, page_size=2, provider="xendit", page_token=first.next_page_token)
     assert [violation.field for violation in violations_of(foreign)] == ["page_token"]
+
+
+async def test_a_rare_payment_is_found_by_looking_through_a_few_at_a_time(
+    address: str, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "MAX_LOOKED_THROUGH", 3)
+    for number in range(1, 9):
+        await put(engine, number, "xendit" if number == 1 else "stripe", PaymentStatus.PENDING)
+    pages: list[list[str]] = []
+    token = ""
+    while not pages or token:
+        page = await ask(address, provider="xendit", page_token=token)
+        pages.append([payment.payment_ref for payment in page.payments])
+        token = page.next_page_token
+    assert pages == [[], [], ["ref-1"]]
 
 
 @pytest.mark.parametrize(

@@ -47,8 +47,9 @@ class PaymentsServiceServicer:
     """
 
     def ListPayments(self, request, context):
-        """ListPayments lists payments, newest first. Role viewer. Errors: INVALID_ARGUMENT names fields; UNAVAILABLE
-        (DATABASE_UNAVAILABLE).
+        """ListPayments lists payments, newest first. Role viewer. A page may hold fewer than asked for, or none, and still
+        have a next one: a page looks through a bounded number of payments. Errors: INVALID_ARGUMENT names fields;
+        UNAVAILABLE (DATABASE_UNAVAILABLE).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -1,0 +1,88 @@
+"""`tenrusl report`: the daily and the weekly review."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import typer
+from rich.table import Table
+
+from tenrusl.api.admin.v1 import report_pb2, report_pb2_grpc
+from tenrusl.cli.audit import DEFAULT_TARGET, Admin
+from tenrusl.cli.rpc import call
+from tenrusl.cli.runs import Json, print_json
+from tenrusl.cli.tables import plain, print_table, time_text
+
+reviews = typer.Typer(no_args_is_help=True, help="What to review each day and each week.")
+_CALL_SECONDS = 30.0
+_Stub = report_pb2_grpc.ReportServiceStub
+
+
+@reviews.command()
+def daily(json: Json = False, admin: Admin = DEFAULT_TARGET) -> None:
+    """Count what failed and what is due, and find the busiest hour and minute of the last 24 hours.
+
+    Example: tenrusl report daily
+    """
+    answer = _ask(admin, lambda stub: stub.GetDailyReport(report_pb2.GetDailyReportRequest(), timeout=_CALL_SECONDS))
+    if json:
+        print_json(answer)
+        return
+    at_least = "at least " if answer.capped else ""
+    about = "about " if answer.traffic_estimated else ""
+    table = Table("daily report", f"{time_text(answer.time)} UTC", box=None)
+    table.add_row("failed, to be tried again", f"{at_least}{answer.failed}")
+    table.add_row("due now", f"{at_least}{answer.due} of {answer.unfinished} unfinished")
+    table.add_row("tries of unfinished, average", f"{answer.average_attempts:.1f}")
+    table.add_row("dead letters", f"{at_least}{answer.dead_letters}")
+    table.add_row("wait for confirmation", f"{at_least}{answer.unconfirmed}")
+    table.add_row("arrived in 24 hours", f"{about}{answer.arrived}")
+    for name, peak in (("busiest hour", answer.busiest_hour), ("busiest minute", answer.busiest_minute)):
+        table.add_row(name, f"{about}{peak.events} from {time_text(peak.start_time)}" if peak.events else "none came")
+    print_table(table)
+
+
+@reviews.command()
+def weekly(json: Json = False, admin: Admin = DEFAULT_TARGET) -> None:
+    """List the secrets with their age and whether they are due to be rotated, and the state of retention.
+
+    Example: tenrusl report weekly
+    """
+    answer = _ask(admin, lambda stub: stub.GetWeeklyReport(report_pb2.GetWeeklyReportRequest(), timeout=_CALL_SECONDS))
+    if json:
+        print_json(answer)
+        return
+    print(f"weekly report, {time_text(answer.time)} UTC; secrets are due after {answer.secret_max_age_days} days\n")
+    print_table(_secrets(answer))
+    print()
+    print_table(_retention(answer))
+    print()
+    print(
+        f"oldest day with payloads: {answer.oldest_day or 'none'}; {answer.overdue_days} days past the retention still "
+        f"have theirs; {answer.purged_days} of the last 90 days were purged"
+    )
+    print(f"{answer.held_payloads} payloads are held, {answer.retained_payloads} outlived their day (10000: or more)")
+
+
+def _secrets(answer: report_pb2.GetWeeklyReportResponse) -> Table:
+    table = Table("provider", "field", "version", "since (UTC)", "days", "", box=None)
+    for item in answer.secrets:
+        known = item.HasField("create_time")
+        state = "rotating" if item.rotating else "due" if item.due else ""
+        table.add_row(
+            plain(item.provider), plain(item.field), plain(item.version), time_text(item.create_time),
+            str(item.age_days) if known else "unknown", state,
+        )  # fmt: skip
+    return table
+
+
+def _retention(answer: report_pb2.GetWeeklyReportResponse) -> Table:
+    table = Table("payloads of", "days kept", "first day kept", box=None)
+    for item in answer.retention:
+        table.add_row("all others" if item.provider == "*" else plain(item.provider), str(item.days), item.first_kept)
+    return table
+
+
+def _ask(admin: str, ask: Callable[[Any], Awaitable[Any]]) -> Any:
+    return call(admin, _Stub, ask)

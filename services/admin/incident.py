@@ -1,0 +1,81 @@
+"""Putting together all that is known of one event, which is written down."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from services.admin.caller import Caller
+from services.admin.events import MAX_AUDIT_ENTRIES, Events, Happening, event_target
+from services.admin.payload import Payloads
+from tenrusl.clock import Clock
+from tenrusl.errors import ConflictError
+from tenrusl.store.audit import append_entry, list_entries
+from tenrusl.store.engine import Engine, autocommit, transaction
+from tenrusl.store.event_details import EventDetails, Transition, effect_of, transitions_of
+from tenrusl.store.payments import get_payment_by_reference
+
+MAX_TRANSITIONS = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Incident:
+    """See CaptureIncidentResponse in report.proto. payload_missing: a reason, empty when there is a payload."""
+
+    time: datetime
+    captured_by: str
+    event: EventDetails
+    happened: Sequence[Happening]
+    payload: bytes
+    payload_missing: str
+    transitions: Sequence[Transition]
+    request_ids: Sequence[str]
+
+
+class Incidents:
+    """Captures incidents."""
+
+    def __init__(self, *, engine: Engine, events: Events, payloads: Payloads, clock: Clock) -> None:
+        self._engine = engine
+        self._events = events
+        self._payloads = payloads
+        self._clock = clock
+
+    async def capture(self, event_id: UUID, caller: Caller) -> Incident:
+        """All that is known. It is returned only when the capture, and the reading of a payload, are in the audit log.
+
+        Raises NotFoundError(EVENT_NOT_FOUND), UnavailableError.
+        """
+        event, happened = await self._events.show(event_id)
+        async with autocommit(self._engine) as connection:
+            effect = await effect_of(connection, event_id)
+            payment_id = effect.payment_id if effect else None
+            if payment_id is None and event.payment_ref:
+                payment = await get_payment_by_reference(connection, event.provider, event.payment_ref)
+                payment_id = payment.id if payment else None
+            transitions = (
+                await transitions_of(connection, payment_id, limit=MAX_TRANSITIONS) if payment_id is not None else []
+            )
+            entries = await list_entries(connection, limit=MAX_AUDIT_ENTRIES, target=event_target(event_id))
+        payload, missing = await self._payload(event_id, caller)
+        now = self._clock.now()
+        async with transaction(self._engine) as connection:
+            after = {"payload_bytes": len(payload), "payload_missing": missing}
+            await append_entry(connection, caller.did("incident.capture", event_target(event_id), at=now, after=after))
+        requests = [event.request_id, *(item.entry.request_id for item in reversed(entries))]
+        return Incident(
+            time=now,
+            captured_by=caller.name,
+            event=event,
+            happened=happened,
+            payload=payload,
+            payload_missing=missing,
+            transitions=transitions,
+            request_ids=[request for request in dict.fromkeys(requests) if request],
+        )
+
+    async def _payload(self, event_id: UUID, caller: Caller) -> tuple[bytes, str]:
+        try:
+            return (await self._payloads.read(event_id, caller)).body, ""
+        except ConflictError as exc:  # purged, or sealed with a key that is gone: the rest is worth having
+            return b"", exc.reason.value

@@ -1,0 +1,35 @@
+"""ReportService with all that it needs."""
+
+from collections.abc import Collection
+
+from services.admin.backlog import Backlog
+from services.admin.events import Events
+from services.admin.incident import Incidents
+from services.admin.payload import Payloads
+from services.admin.report import Reports
+from services.admin.report_servicer import ReportServicer
+from tenrusl.clock import Clock
+from tenrusl.crypto import PayloadCipher, decode_app_key
+from tenrusl.settings import Settings
+from tenrusl.store.engine import Engine
+
+
+def build_report_servicer(
+    settings: Settings, *, engine: Engine, providers: Collection[str], clock: Clock
+) -> ReportServicer:
+    """The servicer."""
+    reports = Reports(
+        engine=engine,
+        backlog=Backlog(engine, clock),
+        providers=providers,
+        retention=settings.retention_policy,
+        max_age_days=settings.secret_max_age_days,
+        clock=clock,
+    )
+    incidents = Incidents(
+        engine=engine,
+        events=Events(engine, providers),
+        payloads=Payloads(engine=engine, cipher=PayloadCipher(decode_app_key(settings.app_key)), clock=clock),
+        clock=clock,
+    )
+    return ReportServicer(reports, incidents)
