@@ -56,6 +56,11 @@ class FakeGateway(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_address[1]}"
 
     @property
+    def events(self) -> int:
+        """How many events were acknowledged; a busy machine may send fewer than it was told to."""
+        return len(self._stored)
+
+    @property
     def options(self) -> tuple[str, ...]:
         """Of the command line."""
         return ("--target", self.url, "--processor", self.processor)

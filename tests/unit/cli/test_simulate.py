@@ -161,7 +161,7 @@ def test_events_are_looked_up_in_batches_of_one_provider(gateway: FakeGateway, m
     assert probe == ("mock", 1)
     assert {name for name, _ in batches} == {"mock", "oy"}
     assert max(size for _, size in batches) == 20
-    assert sum(size for _, size in batches) == 130
+    assert 100 < sum(size for _, size in batches) == gateway.events
 
 
 def test_a_processor_that_does_not_answer_is_told_before_anything_is_sent(gateway: FakeGateway) -> None:
