@@ -198,7 +198,7 @@ async def test_a_secret_from_stdin_is_taken_back_and_revoked(address: str) -> No
 
 async def test_an_empty_secret_or_a_file_that_is_not_there_ends_with_one_line(address: str, tmp_path: Path) -> None:
     arguments = ("rotate", "begin", "mock", "--reason", "yearly")
-    assert await tenrusl(address, *arguments, secret="\n") == (1, "", "secret: must not be empty\n")
+    assert await tenrusl(address, *arguments, secret="\n") == (2, "", "secret: must not be empty\n")
     missing = str(tmp_path / "none")
     assert await tenrusl(address, *arguments, "--secret-file", missing) == (
         1,

@@ -199,5 +199,5 @@ async def test_the_command_line_sets_lists_and_clears(address: str) -> None:
     assert [item["requests_per_second"] for item in json.loads(listed)["throttles"]] == [2.5]
     assert await tenrusl("clear", "stripe", "--reason", "over", "--json") == (0, '{"was_set":true}\n')
     status, complaint = await tenrusl("set", "nosuch", "1", "--reason", "flood")
-    assert status == 1
+    assert status == 2
     assert "provider: must be one of stripe, xendit" in complaint
