@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from services.admin.caller import Caller
 from services.admin.rotation_state import HOUR, RotationState, judge, state_of, view_of
 from services.admin.secret_checks import (
     MAX_OWNER_CHARACTERS,
@@ -18,7 +19,6 @@ from services.admin.secret_views import Known, SecretView, read_known
 from tenrusl.clock import Clock
 from tenrusl.crypto import SecretCipher
 from tenrusl.errors import ConflictError, NotFoundError, Reason
-from tenrusl.operators import Operator
 from tenrusl.providers.types import Provider
 from tenrusl.rotation import (
     ACCEPTED,
@@ -47,14 +47,6 @@ _WHY = {
     Blocker.INGRESS_SILENT: "an ingress does not report, or none does",
     Blocker.INGRESS_BEHIND: "an ingress does not accept the new version yet",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who asks, and under which request id."""
-
-    operator: Operator
-    request_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

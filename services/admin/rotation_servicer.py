@@ -4,12 +4,11 @@ from typing import Any, cast
 
 from grpc import aio
 
-from services.admin.rotate import BeginOrder, Caller, Rotations
+from services.admin.caller import current_caller
+from services.admin.rotate import BeginOrder, Rotations
 from services.admin.secret_views import SecretView
 from tenrusl.api.admin.v1 import rotation_pb2, rotation_pb2_grpc
 from tenrusl.rotation import Blocker, SecretStatus
-from tenrusl.rpc.context import request_id
-from tenrusl.rpc.operators import operator
 from tenrusl.secret import Secret
 
 _Context = aio.ServicerContext[Any, Any]
@@ -36,7 +35,7 @@ class RotationServicer(rotation_pb2_grpc.RotationServiceServicer):
             owner=request.owner,
             reason=request.reason,
         )
-        state = await self._rotations.begin(order, _caller())
+        state = await self._rotations.begin(order, current_caller())
         return rotation_pb2.BeginRotationResponse(
             version=_message(state.new), old_versions=[_message(view) for view in state.old]
         )
@@ -59,7 +58,7 @@ class RotationServicer(rotation_pb2_grpc.RotationServiceServicer):
     async def CompleteRotation(  # noqa: N802 - the name of the RPC
         self, request: rotation_pb2.CompleteRotationRequest, context: _Context
     ) -> rotation_pb2.CompleteRotationResponse:
-        state = await self._rotations.complete(request.provider, request.field, _caller(), force=request.force)
+        state = await self._rotations.complete(request.provider, request.field, current_caller(), force=request.force)
         return rotation_pb2.CompleteRotationResponse(
             version=_message(state.new), retired_versions=[_message(view) for view in state.old]
         )
@@ -67,7 +66,9 @@ class RotationServicer(rotation_pb2_grpc.RotationServiceServicer):
     async def AbortRotation(  # noqa: N802 - the name of the RPC
         self, request: rotation_pb2.AbortRotationRequest, context: _Context
     ) -> rotation_pb2.AbortRotationResponse:
-        view = await self._rotations.abort(request.provider, request.field, _caller(), leave_none=request.leave_none)
+        view = await self._rotations.abort(
+            request.provider, request.field, current_caller(), leave_none=request.leave_none
+        )
         return rotation_pb2.AbortRotationResponse(version=_message(view))
 
     async def RevokeSecret(  # noqa: N802 - the name of the RPC
@@ -78,7 +79,7 @@ class RotationServicer(rotation_pb2_grpc.RotationServiceServicer):
             request.field,
             request.version,
             request.reason,
-            _caller(),
+            current_caller(),
             leave_none=request.leave_none,
         )
         return rotation_pb2.RevokeSecretResponse(version=_message(view))
@@ -88,10 +89,6 @@ class RotationServicer(rotation_pb2_grpc.RotationServiceServicer):
     ) -> rotation_pb2.ListSecretVersionsResponse:
         views = await self._rotations.versions(request.provider)
         return rotation_pb2.ListSecretVersionsResponse(versions=[_message(view) for view in views])
-
-
-def _caller() -> Caller:
-    return Caller(operator.get(), request_id.get())
 
 
 def _message(view: SecretView) -> rotation_pb2.SecretVersion:

@@ -12,7 +12,8 @@ from datetime import timedelta
 import pytest
 from prometheus_client import CollectorRegistry
 
-from services.admin.rotate import BeginOrder, Caller, Rotations
+from services.admin.caller import Caller
+from services.admin.rotate import BeginOrder, Rotations
 from services.admin.rotation_state import RotationState
 from services.ingress.accept import Acceptor
 from services.ingress.credentials import CredentialBook
