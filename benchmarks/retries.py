@@ -15,6 +15,8 @@ import psycopg
 from benchmarks.systems import TenRusl
 from tenrusl.api.scheduler.v1 import scheduler_pb2, scheduler_pb2_grpc
 from tenrusl.local.ports import PortReservations
+from tenrusl.rpc.operators import ADMIN_KEY
+from tenrusl.secret import Secret
 from tenrusl.store.due import due_events
 from tenrusl.store.engine import autocommit, build_engine
 
@@ -65,7 +67,7 @@ def measure_retries(folder: Path, ports: PortReservations) -> RetryFigures:
                 database.execute("VACUUM ANALYZE webhook_events")
                 find_ms[history] = asyncio.run(_find_ms(url))
             with grpc.insecure_channel(stack.target("scheduler")) as channel:
-                seconds = _settle_all(scheduler_pb2_grpc.SchedulerServiceStub(channel))
+                seconds = _settle_all(scheduler_pb2_grpc.SchedulerServiceStub(channel), stack.settings.admin_key)
             left = database.execute("SELECT count(*) FROM webhook_events WHERE status <> 'processed'").fetchone()
         assert left == (0,), f"{left} events are not processed"
         return RetryFigures(settled_per_second=EVENTS / seconds, find_ms=find_ms)
@@ -110,11 +112,12 @@ async def _find_ms(url: str) -> float:
     return statistics.median(seconds) * 1000
 
 
-def _settle_all(scheduler: scheduler_pb2_grpc.SchedulerServiceStub) -> float:
+def _settle_all(scheduler: scheduler_pb2_grpc.SchedulerServiceStub, key: Secret) -> float:
     """Seconds until all are settled."""
     request = scheduler_pb2.RetryDueEventsRequest(limit=EVENTS)
     began = time.perf_counter()
-    *_, result = scheduler.RetryDueEvents(request, timeout=_RUN_SECONDS)
+    metadata = ((ADMIN_KEY, key.reveal()),)
+    *_, result = scheduler.RetryDueEvents(request, timeout=_RUN_SECONDS, metadata=metadata)
     seconds = time.perf_counter() - began
     assert result.processed == EVENTS, result
     return seconds

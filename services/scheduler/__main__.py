@@ -15,6 +15,7 @@ from services.scheduler.processor_client import process_events_by
 from services.scheduler.purge import Purge, PurgeOrder
 from services.scheduler.retention_check import check_retention
 from services.scheduler.retry import MAX_LIMIT, Retry, RetryOrder
+from services.scheduler.roles import ROLES
 from services.scheduler.scaler import ScalerServicer
 from services.scheduler.servicer import SchedulerServicer
 from services.scheduler.ticker import Ticker
@@ -24,8 +25,10 @@ from tenrusl.api.scheduler.v1 import scheduler_pb2, scheduler_pb2_grpc
 from tenrusl.clock import SystemClock
 from tenrusl.coordination.client import build_redis
 from tenrusl.coordination.runs import RunLocks
+from tenrusl.operator_keys import configured_keys, keep_keys
 from tenrusl.provider_loading import load_providers
 from tenrusl.rpc.channel import build_channel
+from tenrusl.rpc.operators import Failures, with_operator
 from tenrusl.rpc.process import run
 from tenrusl.rpc.server import RpcServer
 from tenrusl.settings import Settings
@@ -45,6 +48,7 @@ async def serve(settings: Settings, registry: CollectorRegistry) -> None:
     clock = SystemClock()
     metrics = SchedulerMetrics(registry)
     locks = RunLocks(redis)
+    keys = configured_keys(settings)
     retry = Retry(
         engine=engine,
         process_events=process_events_by(processor_pb2_grpc.ProcessorServiceStub(channel)),
@@ -75,6 +79,7 @@ async def serve(settings: Settings, registry: CollectorRegistry) -> None:
         settings=settings,
         registry=registry,
         ready=lambda: is_ready(engine),
+        steps=(with_operator(keys, ROLES, Failures()),),
         longest_call=LONGEST_RUN,
     )
     server.add(
@@ -105,6 +110,7 @@ async def serve(settings: Settings, registry: CollectorRegistry) -> None:
         # A background task that fails ends the process, and its supervisor starts a new one.
         async with asyncio.TaskGroup() as group:
             background = [group.create_task(ticker.run()) for ticker in tickers if settings.scheduler_ticker]
+            background.append(group.create_task(keep_keys(keys)))
             await server.run()
             for task in background:
                 task.cancel()

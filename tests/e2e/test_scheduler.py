@@ -54,13 +54,15 @@ def new_ref() -> str:
     return f"ref-{uuid4().hex[:12]}"
 
 
-def tenrusl(world: World, *arguments: str) -> subprocess.CompletedProcess[str]:
+def tenrusl(world: World, *arguments: str, cwd: Path | None = None, **environ: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [str(_TENRUSL), *arguments],
+        cwd=cwd,
         env={
             **os.environ,
             "TENRUSL_SCHEDULER_TARGET": world.stack.target("scheduler"),
             "TENRUSL_ADMIN_KEY_FILE": str(world.stack.folder / "admin.key"),
+            **environ,
         },
         capture_output=True,
         text=True,
@@ -198,3 +200,16 @@ def test_keda_can_ask(still_world: World) -> None:
         request = externalscaler_pb2.GetMetricsRequest(scaledObjectRef=reference, metricName="backlog")
         (value,) = keda.GetMetrics(request, timeout=10).metricValues
         assert value.metricName == "backlog"
+
+
+def test_without_a_key_the_scheduler_does_nothing(still_world: World, tmp_path: Path) -> None:
+    done = tenrusl(still_world, "webhooks", "retry", cwd=tmp_path, TENRUSL_ADMIN_KEY_FILE="", TENRUSL_ADMIN_KEY="")
+    assert (done.returncode, "UNAUTHENTICATED" in done.stderr) == (1, True)
+    assert "set TENRUSL_ADMIN_KEY_FILE" in done.stderr
+
+
+def test_the_key_of_a_local_stack_is_found_in_its_folder(still_world: World) -> None:
+    folder = still_world.stack.folder
+    (folder / ".tenrusl").symlink_to(folder)
+    done = tenrusl(still_world, "webhooks", "retry", cwd=folder, TENRUSL_ADMIN_KEY_FILE="", TENRUSL_ADMIN_KEY="")
+    assert (done.returncode, done.stderr) == (0, "")

@@ -13,30 +13,36 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
 
+import grpc
 import typer
 from grpc import aio
 
+from tenrusl.cli.target import is_loopback_rpc_target
 from tenrusl.rpc.channel import build_channel
 from tenrusl.rpc.errors import violations_of
 from tenrusl.rpc.operators import ADMIN_KEY
 
 _Stub = TypeVar("_Stub")
 _Answer = TypeVar("_Answer")
+# Where `make run` leaves the key of the local stack.
+_LOCAL_KEY = Path(".tenrusl/admin.key")
 
 
-def admin_metadata() -> tuple[tuple[str, str], ...]:
-    """The operator's key for a call: TENRUSL_ADMIN_KEY, or the content of the file that TENRUSL_ADMIN_KEY_FILE names.
+def admin_metadata(target: str) -> tuple[tuple[str, str], ...]:
+    """The operator's key for calls to `target`: TENRUSL_ADMIN_KEY, or the content of TENRUSL_ADMIN_KEY_FILE.
 
-    Empty without one. Never an argument of the command: others could see it. Raises typer.Exit for a file that cannot
-    be read.
+    With neither, the key that `make run` left in this folder, for a service on this machine only. Empty without one.
+    Never an argument of the command: others could see it. Raises typer.Exit for a file that cannot be read.
     """
     key = os.environ.get("TENRUSL_ADMIN_KEY", "")
-    path = os.environ.get("TENRUSL_ADMIN_KEY_FILE", "")
+    named = os.environ.get("TENRUSL_ADMIN_KEY_FILE", "")
+    path = Path(named) if named else _LOCAL_KEY if is_loopback_rpc_target(target) and _LOCAL_KEY.exists() else None
     if not key and path:
         try:
-            key = Path(path).read_text(encoding="ascii").strip()
+            key = path.read_text(encoding="ascii").strip()
         except (OSError, UnicodeDecodeError) as exc:
-            print(f"TENRUSL_ADMIN_KEY_FILE: cannot read it: {type(exc).__name__}", file=sys.stderr)
+            label = "TENRUSL_ADMIN_KEY_FILE" if named else str(_LOCAL_KEY)
+            print(f"{label}: cannot read it: {type(exc).__name__}", file=sys.stderr)
             raise typer.Exit(1) from None
     return ((ADMIN_KEY, key),) if key else ()
 
@@ -44,7 +50,7 @@ def admin_metadata() -> tuple[tuple[str, str], ...]:
 def call(target: str, stub: Callable[[aio.Channel], _Stub], ask: Callable[[_Stub], Awaitable[_Answer]]) -> _Answer:
     """What `ask` returns for a stub on a channel to `target`."""
 
-    metadata = admin_metadata()
+    metadata = admin_metadata(target)
 
     async def connected() -> _Answer:
         async with build_channel(target, metadata=metadata) as channel:
@@ -54,7 +60,8 @@ def call(target: str, stub: Callable[[aio.Channel], _Stub], ask: Callable[[_Stub
         return asyncio.run(connected())
     except aio.AioRpcError as exc:
         wrong = "; ".join(f"{item.field}: {item.description}" for item in violations_of(exc))
-        print(wrong or f"{target}: {exc.code().name}: {exc.details()}", file=sys.stderr)
+        hint = "" if metadata or exc.code() is not grpc.StatusCode.UNAUTHENTICATED else "; set TENRUSL_ADMIN_KEY_FILE"
+        print(wrong or f"{target}: {exc.code().name}: {exc.details()}{hint}", file=sys.stderr)
         raise typer.Exit(2 if wrong else 1) from None
 
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from google.protobuf.descriptor import FileDescriptor
 
 import services.admin.roles
-from tenrusl.api import admin
+import services.scheduler.roles
+from tenrusl.api import admin, externalscaler, scheduler
 from tenrusl.operators import Role
 
 
@@ -25,8 +26,14 @@ def test_each_method_of_admin_has_a_role() -> None:
     assert all(services.admin.roles.ROLES.values())
 
 
+def test_each_method_of_the_scheduler_has_a_role_and_those_for_keda_are_open() -> None:
+    roles = services.scheduler.roles.ROLES
+    assert set(roles) == {*_methods(scheduler), *_methods(externalscaler)}
+    assert {name for name, role in roles.items() if role is None} == set(_methods(externalscaler))
+
+
 def test_what_changes_something_takes_more_than_a_viewer() -> None:
-    roles = services.admin.roles.ROLES
+    roles = {**services.admin.roles.ROLES, **services.scheduler.roles.ROLES}
     looking = ("Get", "List", "Verify", "Diagnose", "Is", "Stream")
     for name, role in roles.items():
         method = name.rpartition("/")[2]
