@@ -1,4 +1,4 @@
-"""How the text of a setting is read."""
+"""How the text of a setting is read, and the error about those that are wrong."""
 
 import re
 from collections.abc import Callable
@@ -15,6 +15,14 @@ from tenrusl.secret import Secret
 # A token of RFC 9110, section 5.6.2.
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}", re.ASCII)
 _TAKEN_HEADERS = frozenset({"connection", "content-length", "host", "transfer-encoding", "x-forwarded-for"})
+
+
+class SettingsError(Exception):
+    """Settings are missing or wrong. `problems` has one line each, starting with the variable's name."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("settings are wrong:\n" + "\n".join(f"  {line}" for line in problems))
+        self.problems = problems
 
 
 @dataclass(frozen=True, slots=True)

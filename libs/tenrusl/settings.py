@@ -1,4 +1,4 @@
-"""Typed settings, read once at start. `os.environ` is read nowhere else.
+"""Typed settings, read once at start. `os.environ` is read here and in credential_settings, and nowhere else.
 
 Every setting is a field here, with its environment variable, its default and its meaning beside it.
 `load` fails with SettingsError, which names every variable that is wrong and what would be right.
@@ -18,6 +18,15 @@ from typing import Any
 from urllib.parse import quote
 
 from tenrusl.backoff import MAX_ATTEMPTS, BackoffMode, RetryPolicy, default_attempts
+from tenrusl.credential_settings import (
+    DEFAULT_FIELD,
+    CredentialVersions,
+    credential_files,
+    credential_variable,
+    load_credentials,
+    read_credentials,
+)
+from tenrusl.production import production_problems
 from tenrusl.retention import MAX_RETENTION_DAYS, RetentionPolicy, read_overrides
 from tenrusl.secret import Secret
 from tenrusl.setting_forms import (
@@ -35,6 +44,7 @@ from tenrusl.setting_forms import (
     TEXT,
     Address,
     Form,
+    SettingsError,
     choice,
     integer,
     rate,
@@ -55,19 +65,6 @@ __all__ = [
     "load_credentials",
     "read_credentials",
 ]
-
-MIN_ADMIN_KEY_CHARACTERS = 32
-
-# provider → credential field → (version, secret) of each accepted version, newest last
-CredentialVersions = Mapping[str, Mapping[str, tuple[tuple[str, Secret], ...]]]
-
-
-class SettingsError(Exception):
-    """Settings are missing or wrong. `problems` has one line each, starting with the variable's name."""
-
-    def __init__(self, problems: list[str]) -> None:
-        super().__init__("settings are wrong:\n" + "\n".join(f"  {line}" for line in problems))
-        self.problems = problems
 
 
 class AppEnv(StrEnum):
@@ -407,89 +404,13 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         settings = Settings(
             **values,
             credentials=credentials,
-            credential_files=_credential_files(env),
+            credential_files=credential_files(env),
             retention_overrides=overrides,
         )
         problems = _cross_check(settings)
         if not problems:
             return settings
     raise SettingsError(problems)
-
-
-_SECRET_PREFIX = "TENRUSL_WEBHOOK_SECRET_"  # noqa: S105 - the name of a variable
-_FIELD_PREFIX = "TENRUSL_PROVIDER_"
-_FILE_SUFFIX = "_FILE"
-# The credential field that TENRUSL_WEBHOOK_SECRET_<PROVIDER> sets is the provider's `secret_field`.
-DEFAULT_FIELD = ""
-
-
-def load_credentials(environ: Mapping[str, str] | None = None) -> CredentialVersions:
-    """The credentials as they are now in the environment and in mounted files. Raises SettingsError."""
-    credentials, problems = read_credentials(os.environ if environ is None else environ)
-    if problems:
-        raise SettingsError(problems)
-    return credentials
-
-
-def read_credentials(env: Mapping[str, str]) -> tuple[CredentialVersions, list[str]]:
-    """Credentials by provider and field, and what is wrong with them.
-
-    TENRUSL_WEBHOOK_SECRET_<PROVIDER> is the current secret, with _NEXT the one that a rotation brings in;
-    TENRUSL_PROVIDER_<PROVIDER>__<FIELD> (two underscores) is any other credential, with _NEXT likewise.
-    Each may end in _FILE and then names a file that holds it.
-    """
-    found: dict[str, dict[str, dict[str, Secret]]] = {}
-    problems: list[str] = []
-    for name in _credential_variables(env):
-        text = env[name]
-        if name.startswith(_SECRET_PREFIX):
-            rest, field = name.removeprefix(_SECRET_PREFIX), DEFAULT_FIELD
-        else:
-            rest, _, field = name.removeprefix(_FIELD_PREFIX).partition("__")
-        tail = field or rest
-        if tail.endswith(_FILE_SUFFIX):
-            tail = tail.removesuffix(_FILE_SUFFIX)
-            try:
-                text = Path(text).read_text(encoding="utf-8").rstrip("\n")
-            except (OSError, UnicodeDecodeError) as exc:
-                problems.append(f"{name}: cannot read the file: {type(exc).__name__}")
-                continue
-            if not text:
-                problems.append(f"{name}: the file is empty")
-                continue
-        version = "current"
-        if tail.endswith("_NEXT"):
-            tail, version = tail.removesuffix("_NEXT"), "next"
-        provider, field = (rest, tail) if field else (tail, DEFAULT_FIELD)
-        versions = found.setdefault(provider.lower(), {}).setdefault(field.lower(), {})
-        if version in versions:
-            problems.append(f"{name}: is set both directly and by _FILE; keep one")
-        versions[version] = Secret(text)
-    credentials = {
-        provider: {field: tuple(sorted(versions.items())) for field, versions in fields.items()}
-        for provider, fields in found.items()
-    }
-    return credentials, problems
-
-
-def credential_variable(provider: str, field: str, version: str) -> str:
-    """The name of the variable that sets a credential; the same with _FILE names a file. See `read_credentials`."""
-    ending = "_NEXT" if version == "next" else ""
-    if field == DEFAULT_FIELD:
-        return f"{_SECRET_PREFIX}{provider.upper()}{ending}"
-    return f"{_FIELD_PREFIX}{provider.upper()}__{field.upper()}{ending}"
-
-
-def _credential_variables(env: Mapping[str, str]) -> list[str]:
-    return [
-        name
-        for name in sorted(env)
-        if env[name] and (name.startswith(_SECRET_PREFIX) or (name.startswith(_FIELD_PREFIX) and "__" in name))
-    ]
-
-
-def _credential_files(env: Mapping[str, str]) -> tuple[Path, ...]:
-    return tuple(Path(env[name]) for name in _credential_variables(env) if name.endswith(_FILE_SUFFIX))
 
 
 def _cross_check(settings: Settings) -> list[str]:
@@ -499,24 +420,5 @@ def _cross_check(settings: Settings) -> list[str]:
     if settings.log_format not in ("", "json", "text"):
         problems.append("TENRUSL_LOG_FORMAT: must be json or text")
     if settings.app_env is AppEnv.PRODUCTION:
-        problems += _production_problems(settings)
-    return problems
-
-
-def _production_problems(settings: Settings) -> list[str]:
-    problems = []
-    if settings.app_debug:
-        problems.append("APP_DEBUG: must be false in production")
-    if settings.cache_store != "redis":
-        problems.append("CACHE_STORE: must be redis in production; locks are shared by all instances")
-    if not settings.allowed_providers:
-        problems.append("TENRUSL_ALLOWED_PROVIDERS: must name the providers in production")
-    if "mock" in settings.allowed_providers and not settings.allow_mock_in_production:
-        problems.append("TENRUSL_ALLOWED_PROVIDERS: must not hold mock in production")
-    if len(settings.admin_key) < MIN_ADMIN_KEY_CHARACTERS:
-        problems.append(f"TENRUSL_ADMIN_KEY: must have {MIN_ADMIN_KEY_CHARACTERS} characters or more in production")
-    if settings.admin_demo_key and len(settings.admin_demo_key) < MIN_ADMIN_KEY_CHARACTERS:
-        problems.append(
-            f"TENRUSL_ADMIN_DEMO_KEY: must have {MIN_ADMIN_KEY_CHARACTERS} characters or more in production"
-        )
+        problems += production_problems(settings)
     return problems

@@ -16,6 +16,8 @@ PROGRAMS: Mapping[str, str] = {
 }
 _OURS = ("tenrusl", "services")
 _SETTINGS = "tenrusl.settings"
+# They judge settings at the start of every program, which is no use of them.
+_JUDGES = (_SETTINGS, "tenrusl.production")
 
 
 @cache
@@ -25,7 +27,7 @@ def readers() -> Mapping[str, tuple[str, ...]]:
     found: dict[str, list[str]] = {field.name: [] for field in dataclasses.fields(Settings)}
     for program, start in PROGRAMS.items():
         imported = _imported(start)
-        read = {name for module in imported - {_SETTINGS} for name in _read_in(module, imported)}
+        read = {name for module in imported - set(_JUDGES) for name in _read_in(module, imported)}
         for field in {part for name in read for part in parts.get(name, {name})} & set(found):
             found[field].append(program)
     return {field: tuple(programs) for field, programs in found.items()}
@@ -34,7 +36,7 @@ def readers() -> Mapping[str, tuple[str, ...]]:
 @cache
 def checked_at_start() -> frozenset[str]:
     """The fields that `load` compares with others or judges in production: all programs refuse to start by them."""
-    return frozenset(_read_of("settings", _tree(_SETTINGS)))
+    return frozenset(name for judge in _JUDGES for name in _read_of("settings", _tree(judge)))
 
 
 def _parts_of_properties() -> Mapping[str, set[str]]:
