@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tenrusl.tls_files import CA_FILE, CERT_FILE, KEY_FILE
+
 if TYPE_CHECKING:
     from tenrusl.settings import Settings
 
@@ -27,4 +29,11 @@ def production_problems(settings: Settings) -> list[str]:
         problems.append(
             f"TENRUSL_ADMIN_DEMO_KEY: must have {MIN_ADMIN_KEY_CHARACTERS} characters or more in production"
         )
+    named = {
+        CERT_FILE: settings.grpc_tls_cert_file,
+        KEY_FILE: settings.grpc_tls_key_file,
+        CA_FILE: settings.grpc_tls_ca_file,
+    }
+    if not settings.grpc_insecure and not any(named.values()):
+        problems += [f"{name}: must be set in production, unless TENRUSL_GRPC_INSECURE is true" for name in named]
     return problems

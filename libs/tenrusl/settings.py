@@ -50,6 +50,7 @@ from tenrusl.setting_forms import (
     rate,
     seconds,
 )
+from tenrusl.tls_files import CA_FILE, CERT_FILE, KEY_FILE, TlsFiles, tls_files
 from tenrusl.token_bucket import MAX_RATE, MIN_RATE
 
 __all__ = [
@@ -168,6 +169,20 @@ class Settings:
         "TENRUSL_PROCESSOR_TARGET", TEXT, "gRPC target of the processor", "dns:///127.0.0.1:50052"
     )
     admin_target: str = setting("TENRUSL_ADMIN_TARGET", TEXT, "gRPC target of admin", "dns:///127.0.0.1:50054")
+
+    grpc_tls_cert_file: Path | None = setting(
+        CERT_FILE, FILE, "certificate of this process in PEM, then its intermediates; TLS on every gRPC hop", None
+    )
+    grpc_tls_key_file: Path | None = setting(KEY_FILE, FILE, "the certificate's private key in PEM", None)
+    grpc_tls_ca_file: Path | None = setting(
+        CA_FILE, FILE, "authorities in PEM by which servers and clients verify each other (docs/tls.md)", None
+    )
+    grpc_insecure: bool = setting(
+        "TENRUSL_GRPC_INSECURE", BOOLEAN, "the explicit override for production without these files", False
+    )
+    health_listen: Address | None = setting(
+        "TENRUSL_HEALTH_LISTEN", ADDRESS, "health alone, in plaintext: probes cannot show a certificate", None
+    )
 
     admin_header: str = setting(
         "TENRUSL_ADMIN_HEADER", HEADER, "the HTTP header in which the gateway takes an operator's key", "X-Admin-Key"
@@ -360,6 +375,15 @@ class Settings:
         return f"redis://{password}{self.redis_host}:{self.redis_port}/0"
 
     @property
+    def grpc_tls(self) -> TlsFiles | None:
+        """None for plaintext. Raises SettingsError when only some of the files are set."""
+        return tls_files(
+            certificate=self.grpc_tls_cert_file,
+            key=self.grpc_tls_key_file,
+            ca=self.grpc_tls_ca_file,
+        )
+
+    @property
     def retry_policy(self) -> RetryPolicy:
         return RetryPolicy(
             mode=self.retry_mode,
@@ -419,6 +443,10 @@ def _cross_check(settings: Settings) -> list[str]:
         problems.append("TENRUSL_RETRY_CAP_SECONDS: must be at least TENRUSL_RETRY_BASE_SECONDS")
     if settings.log_format not in ("", "json", "text"):
         problems.append("TENRUSL_LOG_FORMAT: must be json or text")
+    try:
+        _ = settings.grpc_tls
+    except SettingsError as exc:
+        problems += exc.problems
     if settings.app_env is AppEnv.PRODUCTION:
         problems += production_problems(settings)
     return problems

@@ -70,7 +70,7 @@ async def serve(settings: Settings, registry: CollectorRegistry) -> None:
         ThrottleServicer(Throttles(engine, SystemClock()), load_providers(settings)),
         throttle_pb2.DESCRIPTOR.services_by_name["ThrottleService"].full_name,
     )
-    ingress = build_channel(settings.ingress_target)
+    ingress = build_channel(settings.ingress_target, tls=settings.grpc_tls)
     server.add(
         rejected_pb2_grpc.add_RejectedServiceServicer_to_server,
         RejectedServicer(RejectedWebhooks(engine, ingress, SystemClock()), load_providers(settings)),
@@ -99,7 +99,7 @@ async def serve(settings: Settings, registry: CollectorRegistry) -> None:
         build_report_servicer(settings, engine=engine, providers=load_providers(settings), clock=SystemClock()),
         report_pb2.DESCRIPTOR.services_by_name["ReportService"].full_name,
     )
-    processor = build_channel(settings.processor_target)
+    processor = build_channel(settings.processor_target, tls=settings.grpc_tls)
     server.add(
         backlog_pb2_grpc.add_BacklogServiceServicer_to_server,
         build_backlog_servicer(

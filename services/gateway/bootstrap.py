@@ -50,8 +50,10 @@ def build(settings: Settings, registry: CollectorRegistry, providers: Mapping[st
     metrics = GatewayMetrics(registry)
     timeout_seconds = settings.accept_timeout.total_seconds()
     body_timeout_seconds = settings.body_timeout.total_seconds()
-    ingress, processor = build_channel(settings.ingress_target), build_channel(settings.processor_target)
-    admin = build_channel(settings.admin_target)
+    ingress, processor, admin = (
+        build_channel(target, tls=settings.grpc_tls)
+        for target in (settings.ingress_target, settings.processor_target, settings.admin_target)
+    )
     source_address = SourceAddress(settings.trusted_proxies)
     limits = BatchLimits(
         max_webhooks=settings.batch_max_webhooks,

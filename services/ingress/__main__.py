@@ -50,7 +50,7 @@ async def serve(settings: Settings, registry: CollectorRegistry) -> None:
     """Builds the object graph and serves until told to stop."""
     providers = load_providers(settings)
     engine = build_engine(settings.database_url, service="ingress", pool_size=settings.db_pool_size)
-    channel = build_channel(settings.processor_target)
+    channel = build_channel(settings.processor_target, tls=settings.grpc_tls)
     clock = SystemClock()
     metrics = IngressMetrics(registry, providers)
     app_key = decode_app_key(settings.app_key)

@@ -7,6 +7,7 @@ from pathlib import Path
 import structlog
 
 from tenrusl.crypto import SecretCipher
+from tenrusl.file_stamps import stamp_of
 from tenrusl.providers.types import Credentials, Provider, SecretVersion
 from tenrusl.rotation import StoredField, accepted_versions
 from tenrusl.secret import Secret
@@ -125,7 +126,7 @@ class CredentialBook(Mapping[str, Credentials]):
         }
 
     def _current_stamp(self) -> _Stamp:
-        return tuple(_stamp_of(path) for path in self._files)
+        return tuple(stamp_of(path) for path in self._files)
 
 
 def build_credentials(providers: Mapping[str, Provider], versions: CredentialVersions) -> dict[str, Credentials]:
@@ -192,12 +193,3 @@ def _wanted(provider: Provider, credentials: Credentials) -> list[str]:
         return []
     fields = provider.credentials_wanted(credentials)
     return [f"{credential_variable(provider.name, field, 'current')}: is missing; others need it" for field in fields]
-
-
-def _stamp_of(path: Path) -> tuple[int, int, int] | None:
-    # Through links: Kubernetes replaces a mounted secret by moving a symbolic link.
-    try:
-        stat = path.stat()
-    except OSError:
-        return None
-    return (stat.st_mtime_ns, stat.st_ino, stat.st_size)

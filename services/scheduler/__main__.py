@@ -44,7 +44,7 @@ async def serve(settings: Settings, registry: CollectorRegistry) -> None:
     check_retention(settings, providers)
     engine = build_engine(settings.database_url, service="scheduler", pool_size=settings.db_pool_size)
     redis = build_redis(settings.redis_dsn)
-    channel = build_channel(settings.processor_target)
+    channel = build_channel(settings.processor_target, tls=settings.grpc_tls)
     clock = SystemClock()
     metrics = SchedulerMetrics(registry)
     locks = RunLocks(redis)

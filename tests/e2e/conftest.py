@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
-import grpc
 import httpx
 import psycopg
 import pytest
@@ -89,7 +88,7 @@ class World:
 
     def process(self, *event_ids: str) -> list[int]:
         """Has the processor process these events; their result statuses."""
-        with grpc.insecure_channel(self.stack.target("processor")) as channel:
+        with self.stack.channel("processor") as channel:
             stub = processor_pb2_grpc.ProcessorServiceStub(channel)
             answer = stub.ProcessEvents(processor_pb2.ProcessEventsRequest(event_ids=event_ids, force=True), timeout=30)
         return [result.status for result in answer.results]

@@ -10,6 +10,7 @@ import pytest
 from tenrusl.backoff import BackoffMode
 from tenrusl.secret import Secret
 from tenrusl.settings import AppEnv, Settings, SettingsError, load
+from tenrusl.tls_files import CA_FILE, CERT_FILE, KEY_FILE, TlsFiles
 
 KEY = "base64:" + base64.b64encode(bytes(32)).decode()
 PRODUCTION = {
@@ -21,6 +22,9 @@ PRODUCTION = {
     "DB_HOST": "db.example",
     "DB_PASSWORD": "p@ss/word",
     "REDIS_HOST": "redis.example",
+    "TENRUSL_GRPC_TLS_CERT_FILE": "/tls/tls.crt",
+    "TENRUSL_GRPC_TLS_KEY_FILE": "/tls/tls.key",
+    "TENRUSL_GRPC_TLS_CA_FILE": "/tls/ca.crt",
 }
 
 
@@ -43,11 +47,13 @@ def test_the_runbooks_production_settings_are_accepted() -> None:
     [
         ({"APP_KEY": ""}, "APP_KEY"),
         ({"APP_KEY": "base64:short"}, "APP_KEY"),
+        ({"APP_KEY": base64.b64encode(bytes(32)).decode()}, "APP_KEY"),
         ({"APP_DEBUG": "true"}, "APP_DEBUG"),
         ({"CACHE_STORE": "file"}, "CACHE_STORE"),
         ({"TENRUSL_ALLOWED_PROVIDERS": ""}, "TENRUSL_ALLOWED_PROVIDERS"),
         ({"TENRUSL_ALLOWED_PROVIDERS": "stripe,mock"}, "TENRUSL_ALLOWED_PROVIDERS"),
-        ({"TENRUSL_ADMIN_KEY": "short"}, "TENRUSL_ADMIN_KEY"),
+        ({"TENRUSL_ADMIN_KEY": ""}, "TENRUSL_ADMIN_KEY"),
+        ({"TENRUSL_ADMIN_KEY": "k" * 31}, "TENRUSL_ADMIN_KEY"),
         ({"TENRUSL_ADMIN_DEMO_KEY": "short"}, "TENRUSL_ADMIN_DEMO_KEY"),
         ({"ADMIN_DEMO_KEY": "short"}, "TENRUSL_ADMIN_DEMO_KEY"),
     ],
@@ -59,6 +65,24 @@ def test_production_refuses_what_is_weak(changes: dict[str, str], named: str) ->
 def test_mock_in_production_needs_the_override() -> None:
     environ = PRODUCTION | {"TENRUSL_ALLOWED_PROVIDERS": "mock", "TENRUSL_ALLOW_MOCK_IN_PRODUCTION": "true"}
     assert load(environ).allowed_providers == ("mock",)
+
+
+def test_production_refuses_grpc_in_plaintext_without_the_override() -> None:
+    plain = PRODUCTION | dict.fromkeys((CERT_FILE, KEY_FILE, CA_FILE), "")
+    assert [line.split(":")[0] for line in problems(plain)] == [CERT_FILE, KEY_FILE, CA_FILE]
+    assert load(plain | {"TENRUSL_GRPC_INSECURE": "true"}).grpc_tls is None
+    assert load({"APP_KEY": KEY}).grpc_tls is None
+
+
+@pytest.mark.parametrize("missing", [(CERT_FILE,), (KEY_FILE,), (CA_FILE,), (CERT_FILE, CA_FILE)])
+@pytest.mark.parametrize("more", [{}, {"TENRUSL_GRPC_INSECURE": "true"}, {"APP_ENV": "local"}])
+def test_the_files_of_tls_are_set_together(missing: tuple[str, ...], more: dict[str, str]) -> None:
+    assert [line.split(":")[0] for line in problems(PRODUCTION | more | dict.fromkeys(missing, ""))] == list(missing)
+
+
+def test_the_files_of_tls_count_also_with_the_override() -> None:
+    files = TlsFiles(certificate=Path("/tls/tls.crt"), key=Path("/tls/tls.key"), ca=Path("/tls/ca.crt"))
+    assert load(PRODUCTION | {"TENRUSL_GRPC_INSECURE": "true"}).grpc_tls == files
 
 
 def test_everything_that_is_wrong_is_named_at_once() -> None:

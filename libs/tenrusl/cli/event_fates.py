@@ -12,7 +12,9 @@ from grpc import aio
 
 from tenrusl.api.common.v1 import common_pb2
 from tenrusl.api.processor.v1 import processor_pb2, processor_pb2_grpc
+from tenrusl.cli.rpc import tls_of_environment
 from tenrusl.rpc.channel import build_channel
+from tenrusl.setting_forms import SettingsError
 from tenrusl.simulator.ledger import AckedEvent
 
 _BATCH = 500  # as many as the RPC takes
@@ -81,7 +83,11 @@ async def _find(target: str, events: Sequence[AckedEvent], wait_seconds: float) 
     deadline = time.monotonic() + wait_seconds
     found: dict[AckedEvent, Found] = {}
     left = list(events)
-    async with build_channel(target) as channel:
+    try:
+        channel = build_channel(target, tls=tls_of_environment())
+    except SettingsError as exc:
+        raise NoFatesError("; ".join(exc.problems)) from None
+    async with channel:
         while left:
             for batch in _batches(left):
                 found |= await _ask(_Stub(channel), batch)

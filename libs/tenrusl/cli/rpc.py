@@ -21,6 +21,8 @@ from tenrusl.cli.target import is_loopback_rpc_target
 from tenrusl.rpc.channel import build_channel
 from tenrusl.rpc.errors import violations_of
 from tenrusl.rpc.operators import ADMIN_KEY
+from tenrusl.setting_forms import SettingsError
+from tenrusl.tls_files import CA_FILE, CERT_FILE, KEY_FILE, TlsFiles, tls_files
 
 _Stub = TypeVar("_Stub")
 _Answer = TypeVar("_Answer")
@@ -47,13 +49,21 @@ def admin_metadata(target: str) -> tuple[tuple[str, str], ...]:
     return ((ADMIN_KEY, key),) if key else ()
 
 
+def tls_of_environment() -> TlsFiles | None:
+    """The files of TLS for calls to services, by the same variables as theirs. Raises SettingsError."""
+    certificate, key, ca = (
+        Path(os.environ[name]) if os.environ.get(name) else None for name in (CERT_FILE, KEY_FILE, CA_FILE)
+    )
+    return tls_files(certificate=certificate, key=key, ca=ca)
+
+
 def call(target: str, stub: Callable[[aio.Channel], _Stub], ask: Callable[[_Stub], Awaitable[_Answer]]) -> _Answer:
     """What `ask` returns for a stub on a channel to `target`."""
 
     metadata = admin_metadata(target)
 
     async def connected() -> _Answer:
-        async with build_channel(target, metadata=metadata) as channel:
+        async with build_channel(target, tls=tls_of_environment(), metadata=metadata) as channel:
             return await ask(stub(channel))
 
     try:
@@ -63,6 +73,9 @@ def call(target: str, stub: Callable[[aio.Channel], _Stub], ask: Callable[[_Stub
         hint = "" if metadata or exc.code() is not grpc.StatusCode.UNAUTHENTICATED else "; set TENRUSL_ADMIN_KEY_FILE"
         print(wrong or f"{target}: {exc.code().name}: {exc.details()}{hint}", file=sys.stderr)
         raise typer.Exit(2 if wrong else 1) from None
+    except SettingsError as exc:
+        print(*exc.problems, sep="\n", file=sys.stderr)
+        raise typer.Exit(1) from None
 
 
 def login() -> str:

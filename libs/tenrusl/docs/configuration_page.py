@@ -27,7 +27,10 @@ _RULES = """\
 - PostgreSQL is found by `DB_URL`, else by `DB_HOST` and its companions; Redis by `REDIS_URL`, else by `REDIS_HOST`.
 - `ADMIN_DEMO_KEY` is another name of `TENRUSL_ADMIN_DEMO_KEY`, which counts where both are set.
 - `APP_ENV=production` refuses: `APP_DEBUG`, a `CACHE_STORE` that is not `redis`, no `TENRUSL_ALLOWED_PROVIDERS`, `mock`
-  among them unless `TENRUSL_ALLOW_MOCK_IN_PRODUCTION`, and operators' keys that are short.
+  among them unless `TENRUSL_ALLOW_MOCK_IN_PRODUCTION`, operators' keys that are short, and gRPC in plaintext unless
+  `TENRUSL_GRPC_INSECURE`.
+- `TENRUSL_GRPC_TLS_CERT_FILE`, `TENRUSL_GRPC_TLS_KEY_FILE` and `TENRUSL_GRPC_TLS_CA_FILE` are set together or not at
+  all, and read again when they change: [tls.md](tls.md). The command line reads them too.
 """
 
 

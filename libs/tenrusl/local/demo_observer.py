@@ -6,7 +6,6 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-import grpc
 import httpx
 import psycopg
 
@@ -43,7 +42,7 @@ class Observer:
         self._http = httpx.Client(base_url=stack.gateway_url, timeout=_SETTLE_SECONDS, trust_env=False)
         url = stack.postgres.url(stack.settings.db_database).replace("+psycopg", "")
         self._database = psycopg.connect(url, autocommit=True)
-        self._channel = grpc.insecure_channel(stack.target("processor"))
+        self._channel = stack.channel("processor")
         self._processor = processor_pb2_grpc.ProcessorServiceStub(self._channel)
 
     def __enter__(self) -> Observer:

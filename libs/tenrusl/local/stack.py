@@ -6,9 +6,9 @@ import fcntl
 import http.client
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -28,6 +28,7 @@ from tenrusl.local.published_keys import PublishedKeys, may_publish, publish_key
 from tenrusl.local.valkey import EmbeddedValkey
 from tenrusl.providers import PROVIDERS
 from tenrusl.providers.types import Credentials
+from tenrusl.rpc.tls import channel_credentials, read_identity
 from tenrusl.settings import Address, Settings, load
 from tenrusl.simulator.variables import SIGNER_PREFIX, from_variables
 
@@ -113,6 +114,13 @@ class Stack:
         """HOST:PORT of a service's gRPC server (gateway: HTTP)."""
         return str(reachable(getattr(self.settings, f"{service}_listen")))
 
+    def channel(self, service: str, options: Sequence[tuple[str, Any]] = ()) -> grpc.Channel:
+        """A channel to a service's gRPC server, with TLS where the settings say so. Close it."""
+        if self.settings.grpc_tls is None:
+            return grpc.insecure_channel(self.target(service), options=options)
+        credentials = channel_credentials(read_identity(self.settings.grpc_tls))
+        return grpc.secure_channel(self.target(service), credentials, options=options)
+
     def metrics_address(self, service: str) -> Address:
         """Where a service serves its metrics."""
         return reachable(getattr(self.settings, f"{service}_metrics"))
@@ -171,13 +179,13 @@ class Stack:
 
     def wait_ready(self, service: str) -> None:
         """Waits until a service is ready, that is, reaches what it depends on. Raises StartError."""
-        address = self.target(service)
         if service == "gateway":
+            address = self.target(service)
             self._services[service].wait_until(lambda: answers_ready(address), _READY_SECONDS)
             return
         # Short pauses between attempts to connect: gRPC's own first one would be a second.
         options = [("grpc.initial_reconnect_backoff_ms", 50), ("grpc.max_reconnect_backoff_ms", 100)]
-        with grpc.insecure_channel(address, options=options) as channel:
+        with self.channel(service, options) as channel:
             self._services[service].wait_until(lambda: _serves(channel), _READY_SECONDS)
 
     def restart(self, service: str) -> None:

@@ -4,9 +4,12 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+import grpc
 from grpc import aio
 
 from tenrusl.rpc.server import MAX_MESSAGE_BYTES
+from tenrusl.rpc.tls_channel import TlsChannel
+from tenrusl.tls_files import TlsFiles
 
 # The only retries in TenRusl's calls: methods that change nothing, and only when no server took the call.
 # AcceptWebhooks and ProcessEvents are repeated by the provider and the schedule, which back off.
@@ -58,14 +61,21 @@ _OPTIONS = (
 Metadata = Sequence[tuple[str, str]]
 
 
-def build_channel(target: str, *, metadata: Metadata = ()) -> aio.Channel:
+def build_channel(target: str, *, tls: TlsFiles | None = None, metadata: Metadata = ()) -> aio.Channel:
     """A channel to `target`, e.g. "dns:///ingress:50051": round robin over its addresses. Connects by itself.
 
-    metadata: sent with every call. Call it inside a running event loop, and close it.
+    tls: None for plaintext; else the server's certificate must have the host of `target` in it (an address: as an IP
+    address). metadata: sent with every call. Call it inside a running event loop, and close it. Raises SettingsError.
     """
     interceptors: list[aio.ClientInterceptor] | None = None
     if metadata:
         interceptors = [_UnaryWithMetadata(metadata), _StreamWithMetadata(metadata)]
+
+    def open_channel(credentials: grpc.ChannelCredentials) -> aio.Channel:
+        return aio.secure_channel(target, credentials, options=_OPTIONS, interceptors=interceptors)
+
+    if tls is not None:
+        return TlsChannel(tls, open_channel)
     return aio.insecure_channel(target, options=_OPTIONS, interceptors=interceptors)
 
 

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from tenrusl.observability import logs, metrics
 from tenrusl.rpc.listening import ListenError
+from tenrusl.rpc.tls import watch_expiry
 from tenrusl.settings import Address, Settings, SettingsError, load
 
 # New objects before a collection. A batch makes some thousands, which are gone when it is answered.
@@ -32,6 +33,8 @@ def run(
         settings = load()
         logs.configure(service=name, json=settings.json_logs)
         registry = metrics.new_registry()
+        if settings.grpc_tls is not None:
+            watch_expiry(registry, settings.grpc_tls)
         stop_metrics = metrics.serve(registry, metrics_address(settings), f"TENRUSL_{name.upper()}_METRICS")
         _tune_garbage_collection()
         try:

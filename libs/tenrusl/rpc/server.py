@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
+import grpc
 import structlog
 from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -16,6 +17,7 @@ from prometheus_client import CollectorRegistry
 from tenrusl.clock import SystemClock
 from tenrusl.rpc.interceptors import Interceptor, RpcMetrics, Step, standard_steps
 from tenrusl.rpc.listening import ListenError, check_free
+from tenrusl.rpc.tls import server_credentials
 from tenrusl.settings import Address, AppEnv, Settings
 
 # The health service that follows `ready`, besides those named like the gRPC services.
@@ -35,6 +37,7 @@ _OPTIONS = (
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),  # below the 30 s of channel.py
 )
+_HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 _log = structlog.get_logger("rpc")
@@ -48,6 +51,8 @@ class RpcServer:
     seconds all mean not ready. steps: more steps around each call, innermost.
     longest_call: calls that take no longer are never cut off by the age of their connection.
     Health: "" is SERVING while the process lives; "readiness" and each service's full name follow `ready`.
+    With `settings.health_listen` set, health alone is served there in plaintext too, until the drain has ended.
+    Raises SettingsError for TLS files that are wrong.
     """
 
     def __init__(
@@ -64,6 +69,7 @@ class RpcServer:
         self._name = name
         self._listen = listen
         self._settings = settings
+        self._credentials = server_credentials(settings.grpc_tls) if settings.grpc_tls else None
         self._metrics = RpcMetrics(registry)
         self._ready = ready
         self._steps = steps
@@ -71,6 +77,7 @@ class RpcServer:
         self._services: dict[str, tuple[Callable[[Any, aio.Server], None], object]] = {}
         self._health = health_aio.HealthServicer()
         self._server: aio.Server | None = None
+        self._probed: aio.Server | None = None
         self._poll: asyncio.Task[None] | None = None
         self._was_ready: bool | None = None
         # Set when the server begins to stop: streams without an end of their own look at it.
@@ -82,19 +89,19 @@ class RpcServer:
 
     async def start(self) -> int:
         """Listens, and returns the port. Raises ListenError."""
-        check_free(self._listen, f"TENRUSL_{self._name.upper()}_LISTEN")
         steps = standard_steps(self._metrics, SystemClock(), self._settings.max_concurrent_rpcs)
         server = aio.server(interceptors=[Interceptor((*steps, *self._steps))], options=(*_OPTIONS, self._grace))
         for add_to_server, servicer in self._services.values():
             add_to_server(servicer, server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         if self._settings.app_env is not AppEnv.PRODUCTION:
-            names = (*self._services, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name)
+            names = (*self._services, _HEALTH)
             reflection.enable_server_reflection((*names, reflection.SERVICE_NAME), server)
-        try:
-            port = server.add_insecure_port(str(self._listen))
-        except RuntimeError as exc:
-            raise ListenError(f"cannot listen on {self._listen} (TENRUSL_{self._name.upper()}_LISTEN): {exc}") from exc
+        port = _bind(server, self._listen, f"TENRUSL_{self._name.upper()}_LISTEN", self._credentials)
+        if self._settings.health_listen is not None:
+            self._probed = _health_alone(self._health)
+            _bind(self._probed, self._settings.health_listen, "TENRUSL_HEALTH_LISTEN", None)
+            await self._probed.start()
         await self._check_ready()
         await server.start()
         self._server = server
@@ -113,6 +120,9 @@ class RpcServer:
         await self._set_ready(False)
         await self._server.stop(grace_seconds)
         self._server = None
+        if self._probed is not None:
+            await self._probed.stop(None)
+            self._probed = None
 
     async def run(self) -> None:
         """Serves until SIGTERM or SIGINT, then drains up to `settings.drain_timeout`. Raises ListenError."""
@@ -142,6 +152,27 @@ class RpcServer:
         self._was_ready = ready
         for name in (READINESS, *self._services):
             await self._health.set(name, _SERVING if ready else _NOT_SERVING)
+
+
+def _bind(server: aio.Server, address: Address, setting: str, credentials: grpc.ServerCredentials | None) -> int:
+    """Has `server` listen, in plaintext without `credentials`, and returns the port. Raises ListenError."""
+    check_free(address, setting)
+    try:
+        if credentials is None:
+            return server.add_insecure_port(str(address))
+        return server.add_secure_port(str(address), credentials)
+    except RuntimeError as exc:
+        raise ListenError(f"cannot listen on {address} ({setting}): {exc}") from exc
+
+
+def _health_alone(health: health_aio.HealthServicer) -> aio.Server:
+    """A server for probes. It has no Watch, whose streams would stay open: anybody may call it."""
+    check = grpc.unary_unary_rpc_method_handler(
+        health.Check, health_pb2.HealthCheckRequest.FromString, health_pb2.HealthCheckResponse.SerializeToString
+    )
+    server = aio.server(options=(("grpc.so_reuseport", 0),))
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(_HEALTH, {"Check": check}),))
+    return server
 
 
 def stop_requested() -> asyncio.Future[signal.Signals]:
