@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from tenrusl.simulator.pki import NOT_AFTER, Issued, authority, issue
+from tenrusl.simulator.pki import NOT_AFTER, Issued, PrivateKey, authority, issue
 from tenrusl.tls_files import TlsFiles
 
 
@@ -19,14 +19,21 @@ def private_authority(name: str = "Private CA") -> Issued:
 
 
 def write_files(
-    folder: Path, *names: str, ca: Issued | None = None, trusts: Issued | None = None, not_after: datetime = NOT_AFTER
+    folder: Path,
+    *names: str,
+    ca: Issued | None = None,
+    trusts: Issued | None = None,
+    not_after: datetime = NOT_AFTER,
+    key: PrivateKey | None = None,
 ) -> TlsFiles:
     """Writes certificate, key and authorities into `folder`, which is made, each by a rename.
 
     names: of the certificate; 127.0.0.1 if none. ca: who issues it; trusts: by whom peers are verified, `ca` if None.
+    key: a new one on P-256 if None.
     """
     issuer = ca or private_authority()
-    issued = issue(issuer, *(names or ("127.0.0.1",)), key=ec.generate_private_key(ec.SECP256R1()), not_after=not_after)
+    own = key or ec.generate_private_key(ec.SECP256R1())
+    issued = issue(issuer, *(names or ("127.0.0.1",)), key=own, not_after=not_after)
     files = TlsFiles(certificate=folder / "tls.crt", key=folder / "tls.key", ca=folder / "ca.crt")
     folder.mkdir(parents=True, exist_ok=True)
     for path, text in (

@@ -14,6 +14,7 @@ import grpc
 import structlog
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from prometheus_client import CollectorRegistry, Gauge
 
@@ -44,6 +45,8 @@ def read_identity(files: TlsFiles) -> Identity:
         public_key = load_pem_private_key(key, None).public_key()
     except (ValueError, TypeError, UnsupportedAlgorithm) as exc:
         raise SettingsError([f"{KEY_FILE}: must hold a private key in PEM, without a password"]) from exc
+    if not _is_spoken(public_key):
+        raise SettingsError([f"{KEY_FILE}: must be RSA or ECDSA on P-256 or P-384; gRPC takes no other"])
     if public_key != chain[0].public_key():
         raise SettingsError([f"{KEY_FILE}: is not the key of the first certificate in {CERT_FILE}"])
     return Identity(
@@ -126,6 +129,13 @@ def _server_configuration(identity: Identity) -> grpc.ServerCertificateConfigura
     return grpc.ssl_server_certificate_configuration(
         [(identity.key, identity.certificates)], root_certificates=identity.authorities
     )
+
+
+def _is_spoken(key: object) -> bool:
+    """Whether gRPC's handshakes succeed with such a key; it takes others without a word."""
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        return isinstance(key.curve, ec.SECP256R1 | ec.SECP384R1)
+    return isinstance(key, rsa.RSAPublicKey)
 
 
 def _read(variable: str, path: Path) -> bytes:

@@ -10,6 +10,7 @@ from typing import Any
 import grpc
 import pytest
 import structlog
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from prometheus_client import CollectorRegistry
@@ -320,6 +321,22 @@ def test_a_key_of_another_certificate_is_named(tmp_path: Path) -> None:
     files.key.write_text(other.key.read_text())
     with pytest.raises(SettingsError, match="TENRUSL_GRPC_TLS_KEY_FILE: is not the key of the first certificate"):
         watch_expiry(CollectorRegistry(), files)
+
+
+@pytest.mark.parametrize("curve", [ec.SECP384R1(), None])
+async def test_keys_of_other_kinds_are_taken_where_grpc_takes_them(
+    tmp_path: Path, curve: ec.EllipticCurve | None
+) -> None:
+    key = ec.generate_private_key(curve) if curve else rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    files = write_files(tmp_path, key=key)
+    async with serving(files) as service, service.channel(files) as channel:
+        await ask(channel)
+
+
+def test_a_key_that_grpc_does_not_take_is_named(tmp_path: Path) -> None:
+    files = write_files(tmp_path, key=ec.generate_private_key(ec.SECP521R1()))
+    with pytest.raises(SettingsError, match="TENRUSL_GRPC_TLS_KEY_FILE: must be RSA or ECDSA on P-256 or P-384"):
+        build_server(files)
 
 
 def test_the_metrics_tell_when_the_certificate_ends(tmp_path: Path) -> None:
