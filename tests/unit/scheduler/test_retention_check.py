@@ -19,6 +19,7 @@ def settings(env: str, **days: str) -> Settings:
             "APP_KEY": "base64:" + base64.b64encode(bytes(32)).decode(),
             "TENRUSL_ALLOWED_PROVIDERS": "stripe",
             "TENRUSL_ADMIN_KEY": "k" * 32,
+            "TENRUSL_GRPC_INSECURE": "true",
             **{PREFIX + (f"_{name}" if name != "ALL" else ""): value for name, value in days.items()},
         }
     )
