@@ -7,7 +7,7 @@ PROTOS := $(shell find protos -name '*.proto' 2>/dev/null | sort)
 PROTOC := $(BIN)/python -m grpc_tools.protoc -Iprotos
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo migrate test check protos protos-check docs docs-check bench lock clean
+.PHONY: help setup run demo migrate test chaos check protos protos-check docs docs-check bench lock clean
 
 help: ## print this help
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -33,6 +33,9 @@ migrate: $(STAMP) ## bring the database that DB_* or DB_URL names to the newest 
 
 test: $(STAMP) ## run all tests (unit, integration against real servers, end to end)
 	@$(BIN)/python -m pytest
+
+chaos: $(STAMP) ## kill, freeze, cut and fill everything under load, and count every acknowledged webhook
+	@$(BIN)/python -m pytest -n 0 -s tests/chaos
 
 check: $(STAMP) protos-check docs-check ## lint, types, import boundaries, protos, generated pages
 	@$(BIN)/ruff check .

@@ -345,6 +345,12 @@ class Settings:
         "TENRUSL_DRAIN_TIMEOUT_SECONDS", seconds(0, 300), "time for calls under way after SIGTERM",
         timedelta(seconds=10),
     )  # fmt: skip
+    drain_delay: timedelta = setting(
+        "TENRUSL_DRAIN_DELAY_SECONDS",
+        seconds(0, 60),
+        "the gateway serves on for this long after SIGTERM, not ready and ending each connection with its answer",
+        timedelta(seconds=1),
+    )
     log_format: str = setting("TENRUSL_LOG_FORMAT", TEXT, "json or text; json in production", "")
 
     # From the variables named in `read_credentials`; the files among them, to be read again when they change.

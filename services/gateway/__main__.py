@@ -28,7 +28,12 @@ async def serve(settings: Settings, registry: CollectorRegistry) -> None:
         # A background task that fails ends the process, and its supervisor starts a new one.
         async with asyncio.TaskGroup() as group:
             background = group.create_task(gateway.keep_limits())
-            await serve_until_stopped(server, listener, on_stop=gateway.health.begin_drain)
+            await serve_until_stopped(
+                server,
+                listener,
+                on_stop=gateway.health.begin_drain,
+                drain_delay_seconds=settings.drain_delay.total_seconds(),
+            )
             background.cancel()
     finally:
         await gateway.close()

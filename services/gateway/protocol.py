@@ -25,6 +25,16 @@ MAX_DROPPED_BYTES = 16 * 1024 * 1024
 DROP_SECONDS = 5.0
 
 
+class DrainableState(ServerState):
+    """uvicorn's state of a server, and whether it is about to stop.
+
+    Once `is_leaving`, each connection ends with the answer to its next request, told by `connection: close`: a client
+    that keeps connections is gone before they are cut, and none of its requests meets a closed one.
+    """
+
+    is_leaving = False
+
+
 class Exchange:
     """A request and its answer without ASGI messages, for the webhooks: a third of the cost."""
 
@@ -106,6 +116,8 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         self._head_bytes = self._dropped_bytes = 0
         self._clear_deadline()
         super().on_headers_complete()
+        if self.cycle is not None and isinstance(self.server_state, DrainableState) and self.server_state.is_leaving:
+            self.cycle.keep_alive = False
         scope: MutableMapping[str, Any] = self.scope  # type: ignore[assignment]  # with a key of our own
         scope[EXCHANGE] = Exchange(self.cycle, self.server_state)
         if self.cycle is not None and not self.cycle.keep_alive:

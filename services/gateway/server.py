@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import structlog
 import uvicorn
 
-from services.gateway.protocol import LimitedHttpProtocol
+from services.gateway.protocol import DrainableState, LimitedHttpProtocol
 from tenrusl.rpc.listening import listen_error
 from tenrusl.rpc.server import stop_requested
 from tenrusl.settings import Address
@@ -24,6 +24,10 @@ _log = structlog.get_logger("gateway")
 
 class Server(uvicorn.Server):
     """uvicorn without its signal handling: it would end the process by the signal before calls are drained."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.server_state: DrainableState = DrainableState()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -62,13 +66,22 @@ def listen(address: Address) -> socket.socket:
     return listener
 
 
-async def serve_until_stopped(server: Server, listener: socket.socket, on_stop: Callable[[], None]) -> None:
-    """Serves until SIGTERM or SIGINT, calls `on_stop`, lets requests under way finish."""
+async def serve_until_stopped(
+    server: Server, listener: socket.socket, on_stop: Callable[[], None], drain_delay_seconds: float = 0.0
+) -> None:
+    """Serves until SIGTERM or SIGINT, calls `on_stop`, serves on for `drain_delay_seconds`, lets requests finish.
+
+    Meanwhile connections end with their next answer, see DrainableState.
+    """
     stopping = stop_requested()
 
     def stop(received: asyncio.Future[signal.Signals]) -> None:
         _log.info("draining", signal=received.result().name)
         on_stop()
+        server.server_state.is_leaving = True
+        asyncio.get_running_loop().call_later(drain_delay_seconds, exit_now)
+
+    def exit_now() -> None:
         server.should_exit = True
 
     stopping.add_done_callback(stop)

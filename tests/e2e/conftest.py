@@ -5,7 +5,7 @@ import random
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -108,24 +108,31 @@ class World:
             time.sleep(0.02)
 
 
-def start_stack(folder: Path, ports: PortReservations, **settings: str) -> Stack:
-    """A stack on free ports with known secrets; settings: more environment."""
+def start_stack(
+    folder: Path,
+    ports: PortReservations,
+    service_environ: Mapping[str, Mapping[str, str]] | None = None,
+    **settings: str,
+) -> Stack:
+    """A stack on free ports with known secrets; settings: more environment, service_environ: of single services."""
     environ = {
         "APP_KEY": "base64:" + base64.b64encode(bytes(32)).decode(),
         **{f"TENRUSL_WEBHOOK_SECRET_{name.upper()}": secret for name, secret in SECRETS.items()},
         **free_addresses(ports),
         **settings,
     }
-    stack = Stack(folder=folder, environ=environ, keep_data=False)
+    stack = Stack(folder=folder, environ=environ, service_environ=service_environ, keep_data=False)
     stack.start()
     return stack
 
 
 @contextmanager
-def running_world(ports: PortReservations, **settings: str) -> Iterator[World]:
+def running_world(
+    ports: PortReservations, service_environ: Mapping[str, Mapping[str, str]] | None = None, **settings: str
+) -> Iterator[World]:
     """A stack of its own, with these settings, and the world around it."""
     folder = Path(tempfile.mkdtemp(prefix="tenrusl-e2e-"))
-    stack = start_stack(folder, ports, **settings)
+    stack = start_stack(folder, ports, service_environ, **settings)
     world = World(stack)
     yield world
     world.close()

@@ -61,7 +61,8 @@ class Stack:
     environ: the environment of the services, read like their settings: TENRUSL_*_LISTEN and the like select the
     addresses (see addresses.free_addresses), DB_HOST or DB_URL an external PostgreSQL, REDIS_HOST or REDIS_URL an
     external Redis. Where these are not set, embedded ones are started, on DB_PORT and REDIS_PORT when set.
-    service_environ: more of it for single services. keep_data: fsync and saving on, for data that is to stay.
+    service_environ: more of it for single services. A further replica of one is named with a number, "ingress-2", and
+    needs addresses of its own there; only `launch` starts it. keep_data: fsync and saving on, for data that is to stay.
 
     `postgres` and `valkey` are None when external ones are used. Start it from the main thread, see Process.
     Raises SettingsError when the environment is wrong.
@@ -92,6 +93,7 @@ class Stack:
         self._external_redis = bool(environ.get("REDIS_URL") or environ.get("REDIS_HOST"))
         given = {
             "TENRUSL_DRAIN_TIMEOUT_SECONDS": _LOCAL_DRAIN_SECONDS,
+            "TENRUSL_DRAIN_DELAY_SECONDS": "0",  # no balancer in front that has to find out
             "TENRUSL_LOG_FORMAT": "json",  # into files; half the cost of text
             **kept_secrets(self.folder, environ, PROVIDERS),
             **{name: value for name, value in environ.items() if value},
@@ -112,7 +114,7 @@ class Stack:
 
     def target(self, service: str) -> str:
         """HOST:PORT of a service's gRPC server (gateway: HTTP)."""
-        return str(reachable(getattr(self.settings, f"{service}_listen")))
+        return str(reachable(getattr(self._settings_of(service), f"{_kind(service)}_listen")))
 
     def channel(self, service: str, options: Sequence[tuple[str, Any]] = ()) -> grpc.Channel:
         """A channel to a service's gRPC server, with TLS where the settings say so. Close it."""
@@ -123,7 +125,7 @@ class Stack:
 
     def metrics_address(self, service: str) -> Address:
         """Where a service serves its metrics."""
-        return reachable(getattr(self.settings, f"{service}_metrics"))
+        return reachable(getattr(self._settings_of(service), f"{_kind(service)}_metrics"))
 
     def start(self) -> None:
         """Starts everything and waits until it is ready. Raises StartError; then nothing is left running."""
@@ -170,8 +172,8 @@ class Stack:
         if service not in self._services:
             self._services[service] = Process(
                 name=service,
-                argv=[sys.executable, "-m", f"services.{service}"],
-                prefix=_PREFIXES.get(service, ()),
+                argv=[sys.executable, "-m", f"services.{_kind(service)}"],
+                prefix=_PREFIXES.get(_kind(service), ()),
                 env=self._environ_of(service),
                 log=self._logs / f"{service}.log",
             )
@@ -179,7 +181,7 @@ class Stack:
 
     def wait_ready(self, service: str) -> None:
         """Waits until a service is ready, that is, reaches what it depends on. Raises StartError."""
-        if service == "gateway":
+        if _kind(service) == "gateway":
             address = self.target(service)
             self._services[service].wait_until(lambda: answers_ready(address), _READY_SECONDS)
             return
@@ -274,10 +276,18 @@ class Stack:
         if migration.exit_code != 0:
             raise StartError(migration.obituary())
 
+    def _settings_of(self, service: str) -> Settings:
+        return load({**self._environ, **self._more[service]}) if service in self._more else self.settings
+
     def _environ_of(self, service: str) -> dict[str, str]:
-        kept_from = _KEPT_FROM[service]
+        kept_from = _KEPT_FROM[_kind(service)]
         environ = {name: value for name, value in self._environ.items() if not name.startswith(kept_from)}
         return {**environ, **self._more.get(service, {})}
+
+
+def _kind(service: str) -> str:
+    """The service of which this is a replica."""
+    return service.partition("-")[0]
 
 
 def answers_ready(address: str) -> bool:

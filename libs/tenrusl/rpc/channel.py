@@ -11,9 +11,11 @@ from tenrusl.rpc.server import MAX_MESSAGE_BYTES
 from tenrusl.rpc.tls_channel import TlsChannel
 from tenrusl.tls_files import TlsFiles
 
-# The only retries in TenRusl's calls: methods that change nothing, and only when no server took the call.
-# AcceptWebhooks and ProcessEvents are repeated by the provider and the schedule, which back off.
+# The only retries in TenRusl's calls: methods that may be called twice, and only when no server took the call (one that
+# did says so, see interceptors.with_errors). AcceptWebhooks stores an event once however often it comes; so a replica
+# that is just stopping fails nothing. ProcessEvents is repeated by the schedule, which backs off.
 _RETRIED = (
+    {"service": "tenrusl.api.ingress.v1.IngressService", "method": "AcceptWebhooks"},
     {"service": "tenrusl.api.admin.v1.BacklogService", "method": "GetBacklog"},
     {"service": "tenrusl.api.admin.v1.BacklogService", "method": "ListEvents"},
     {"service": "tenrusl.api.admin.v1.PaymentsService", "method": "ListPayments"},

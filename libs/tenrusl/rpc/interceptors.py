@@ -154,6 +154,11 @@ def with_access_log(metrics: RpcMetrics) -> Step:
     return step
 
 
+# We have taken the call and know that it cannot be served: the channel's retries are for calls that no server took, as
+# on a connection that is just closing (https://github.com/grpc/proposal/blob/master/A6-client-retries.md#pushback).
+_DO_NOT_RETRY = ("grpc-retry-pushback-ms", "-1")
+
+
 def with_errors(method: str, handler: Handler) -> Handler:
     """Domain errors become their status; anything else INTERNAL, with the traceback in our log only."""
 
@@ -167,7 +172,10 @@ def with_errors(method: str, handler: Handler) -> Handler:
         except Exception:
             _log.exception("rpc failed", method=method)
             status = internal_status()
-        await context.abort_with_status(rpc_status.to_status(status))
+        answer: Any = rpc_status.to_status(status)
+        if answer.code is grpc.StatusCode.UNAVAILABLE:
+            answer = answer._replace(trailing_metadata=(*answer.trailing_metadata, _DO_NOT_RETRY))
+        await context.abort_with_status(answer)
 
     return call
 

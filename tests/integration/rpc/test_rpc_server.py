@@ -15,7 +15,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from prometheus_client import CollectorRegistry
 
 from tenrusl.api.processor.v1 import processor_pb2, processor_pb2_grpc
-from tenrusl.errors import FieldViolation, InvalidFieldError, Reason
+from tenrusl.errors import FieldViolation, InvalidFieldError, Reason, UnavailableError
 from tenrusl.rpc.channel import build_channel
 from tenrusl.rpc.context import request_id
 from tenrusl.rpc.errors import DeadlinePassedError, reason_of, violations_of
@@ -54,6 +54,14 @@ class Behaviour(processor_pb2_grpc.ProcessorServiceServicer):
         if self.error is not None:
             raise self.error
         return processor_pb2.ProcessEventsResponse()
+
+    async def LookUpEvents(  # noqa: N802 - the RPC's name
+        self, request: processor_pb2.LookUpEventsRequest, context: aio.ServicerContext[Any, Any]
+    ) -> processor_pb2.LookUpEventsResponse:
+        self.calls += 1
+        if self.error is not None:
+            raise self.error
+        return processor_pb2.LookUpEventsResponse()
 
 
 class Stack:
@@ -297,7 +305,7 @@ async def test_a_taken_port_is_named_with_its_setting() -> None:
             await server.start()
 
 
-async def test_only_methods_that_change_nothing_are_retried() -> None:
+async def test_only_methods_that_may_be_called_twice_are_retried() -> None:
     calls = dict.fromkeys(("ProcessEvents", "GetPayment"), 0)
 
     def counting(name: str) -> grpc.RpcMethodHandler:  # type: ignore[type-arg]  # not generic at run time
@@ -322,3 +330,12 @@ async def test_only_methods_that_change_nothing_are_retried() -> None:
         await channel.close()
         await server.stop(None)
     assert calls == {"ProcessEvents": 1, "GetPayment": 3}
+
+
+async def test_a_call_that_a_server_took_and_could_not_serve_is_not_retried() -> None:
+    async with serving() as stack:
+        stack.servicer.error = UnavailableError(Reason.DATABASE_UNAVAILABLE, "down")
+        stub = processor_pb2_grpc.ProcessorServiceStub(stack.channel)
+        with pytest.raises(aio.AioRpcError) as caught:
+            await stub.LookUpEvents(processor_pb2.LookUpEventsRequest(), timeout=10)
+        assert (caught.value.code(), stack.servicer.calls) == (grpc.StatusCode.UNAVAILABLE, 1)
