@@ -4,6 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 PROTOS := $(shell find protos -name '*.proto' 2>/dev/null | sort)
+LOCK   := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
 PROTOC := $(BIN)/python -m grpc_tools.protoc -Iprotos
 
 .DEFAULT_GOAL := help
@@ -62,9 +63,10 @@ docs-check: $(STAMP) ## fail when one of these pages is out of date
 bench: $(STAMP) ## measure against receivers that others would write, and print the table
 	@$(BIN)/python -m benchmarks
 
-lock: $(STAMP) ## resolve pyproject.toml anew into requirements.lock
-	@$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-		--no-header --all-extras --quiet pyproject.toml -o requirements.lock
+lock: $(STAMP) ## resolve pyproject.toml anew into requirements.lock, and what the image needs of it
+	@$(LOCK) --all-extras pyproject.toml -o requirements.lock
+	@$(LOCK) --constraint requirements.lock pyproject.toml -o requirements-runtime.lock
+	@$(LOCK) --constraint requirements.lock deploy/docker/build.in -o requirements-build.lock
 
 clean: ## remove the virtual environment and the local data of `make run`
 	@rm -rf $(VENV) .tenrusl .mypy_cache .ruff_cache .pytest_cache .hypothesis
