@@ -8,10 +8,10 @@ LOCK   := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-has
 PROTOC := $(BIN)/python -m grpc_tools.protoc -Iprotos
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo migrate test check protos protos-check docs docs-check bench lock clean
+.PHONY: help setup run demo migrate test check protos protos-check docs docs-check k8s-check bench lock clean
 
 help: ## print this help
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "TenRusl needs Python 3.11 or newer; set PYTHON=python3.11")'
@@ -59,6 +59,10 @@ docs: $(STAMP) ## write the pages of docs/ that are made from the code
 
 docs-check: $(STAMP) ## fail when one of these pages is out of date
 	@$(BIN)/python -m tenrusl.docs --check
+
+k8s-check: $(STAMP) ## build the overlays of deploy/k8s and hold them to three Kubernetes versions and our policies
+	@command -v kubectl >/dev/null || echo "kubectl not found: kustomize builds not checked, only the base as it is written"
+	@$(BIN)/python -m pytest tests/unit/deploy
 
 bench: $(STAMP) ## measure against receivers that others would write, and print the table
 	@$(BIN)/python -m benchmarks

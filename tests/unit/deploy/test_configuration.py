@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import base64
-import dataclasses
 import hashlib
 import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 import yaml
 
-from tenrusl.cli import app
 from tenrusl.docs.readers import readers
 from tenrusl.operators import Role, read_keys
-from tenrusl.providers import PROVIDERS
-from tenrusl.retention import read_overrides
-from tenrusl.settings import Settings, load, read_credentials
+from tenrusl.settings import Settings, load
+from tests.unit.deploy.known_names import KEY, SETTINGS, is_known
 from tests.unit.deploy.manifests import (
     COMPONENT,
     K8S,
@@ -39,48 +35,7 @@ from tests.unit.deploy.manifests import (
     pods,
 )
 
-SETTINGS = {field.metadata["env"]: field for field in dataclasses.fields(Settings) if "env" in field.metadata}
-# Of the drivers and libraries that we run: PostgreSQL's (libpq) and OpenTelemetry's.
-FOREIGN = re.compile(r"PGSSLMODE|PGSSLROOTCERT|OTEL_[A-Z_]+")
-# What the command line reads beside the options that name a variable: tenrusl.cli.rpc.
-OF_THE_COMMAND_LINE = {"TENRUSL_ADMIN_KEY_FILE"}
-# mTLS between the services, read by tenrusl.rpc.
-OF_MTLS = {
-    "TENRUSL_GRPC_TLS_CERT_FILE",
-    "TENRUSL_GRPC_TLS_KEY_FILE",
-    "TENRUSL_GRPC_TLS_CA_FILE",
-    "TENRUSL_GRPC_INSECURE",
-}
 MADE_BY_CERT_MANAGER = {"tls.crt", "tls.key", "ca.crt"}
-KEY = "base64:" + base64.b64encode(b"k" * 32).decode()
-
-
-def options_of_the_command_line() -> set[str]:
-    """The variables that options and arguments of `tenrusl` name."""
-
-    def walk(command: Any) -> Iterator[str]:
-        for parameter in command.params:
-            if parameter.envvar:
-                yield from [parameter.envvar] if isinstance(parameter.envvar, str) else parameter.envvar
-        for child in getattr(command, "commands", {}).values():
-            yield from walk(child)
-
-    return set(walk(typer.main.get_command(app)))
-
-
-def is_known(name: str) -> bool:
-    credentials, _ = read_credentials({name: "value"})
-    overrides, _ = read_overrides({name: "7"})
-    return (
-        name in SETTINGS
-        or name in OF_MTLS
-        or name in OF_THE_COMMAND_LINE
-        or name in options_of_the_command_line()
-        or bool(FOREIGN.fullmatch(name))
-        or bool(set(credentials) & set(PROVIDERS))
-        or bool(set(overrides) & set(PROVIDERS))
-        or (name.endswith("_FILE") and is_known(name.removesuffix("_FILE")))
-    )
 
 
 def names_in_pods(which: str) -> set[str]:

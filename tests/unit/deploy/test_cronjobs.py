@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import pytest
-import typer
 
 from services.admin.roles import ROLES as ADMIN_ROLES
 from services.scheduler.roles import ROLES as SCHEDULER_ROLES
-from tenrusl.cli import app
+from tests.unit.deploy.command_line import UsageError, parse
 from tests.unit.deploy.manifests import SETS, Manifest, of_kind, pods
 
 # By CronJob: the method that its command calls, in services/*/roles.py, and the schedule.
@@ -20,18 +18,7 @@ JOBS = {
     "tenrusl-maintenance": ("/tenrusl.api.scheduler.v1.SchedulerService/RunMaintenance", "37 * * * *"),
     "tenrusl-report": ("/tenrusl.api.admin.v1.ReportService/GetDailyReport", "0 6 * * *"),
 }
-# typer carries a click of its own, and names of it no more than this.
-UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 ROLES = {**ADMIN_ROLES, **SCHEDULER_ROLES}
-
-
-def parse(arguments: Sequence[str]) -> Any:
-    """The context of the last command, as typer makes it. Raises its UsageError for a command line that is wrong."""
-    context: Any = typer.main.get_command(app).make_context("tenrusl", list(arguments))
-    while hasattr(context.command, "commands"):
-        name, child, rest = context.command.resolve_command(context, [*context._protected_args, *context.args])
-        context = child.make_context(name, rest, parent=context)
-    return context
 
 
 def command_of(cronjob: Manifest) -> Sequence[str]:
