@@ -166,9 +166,6 @@ class Settings:
     admin_metrics: Address = setting(
         "TENRUSL_ADMIN_METRICS", ADDRESS, "its metrics, for Prometheus", Address("127.0.0.1", 9104)
     )
-    health_listen: Address | None = setting(
-        "TENRUSL_HEALTH_LISTEN", ADDRESS, "health alone, always in plaintext, for probes that speak no TLS", None
-    )
     ingress_target: str = setting("TENRUSL_INGRESS_TARGET", TEXT, "gRPC target of ingress", "dns:///127.0.0.1:50051")
     processor_target: str = setting(
         "TENRUSL_PROCESSOR_TARGET", TEXT, "gRPC target of the processor", "dns:///127.0.0.1:50052"

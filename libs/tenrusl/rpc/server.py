@@ -47,8 +47,7 @@ class RpcServer:
     ready: whether the dependencies answer; asked every second. False, an exception and no answer within two
     seconds all mean not ready. steps: more steps around each call, innermost.
     longest_call: calls that take no longer are never cut off by the age of their connection.
-    Health: "" is SERVING while the process lives; "readiness" and each service's full name follow `ready`. The same
-    health, and nothing else, is told in plaintext at `settings.health_listen`: Kubernetes' probes speak no TLS.
+    Health: "" is SERVING while the process lives; "readiness" and each service's full name follow `ready`.
     """
 
     def __init__(
@@ -72,7 +71,6 @@ class RpcServer:
         self._services: dict[str, tuple[Callable[[Any, aio.Server], None], object]] = {}
         self._health = health_aio.HealthServicer()
         self._server: aio.Server | None = None
-        self._health_server: aio.Server | None = None
         self._poll: asyncio.Task[None] | None = None
         self._was_ready: bool | None = None
         # Set when the server begins to stop: streams without an end of their own look at it.
@@ -97,13 +95,9 @@ class RpcServer:
             port = server.add_insecure_port(str(self._listen))
         except RuntimeError as exc:
             raise ListenError(f"cannot listen on {self._listen} (TENRUSL_{self._name.upper()}_LISTEN): {exc}") from exc
-        if self._settings.health_listen is not None:
-            self._health_server = self._build_health_server(self._settings.health_listen)
         await self._check_ready()
         await server.start()
         self._server = server
-        if self._health_server is not None:
-            await self._health_server.start()
         self._poll = asyncio.create_task(self._poll_ready(), name="readiness")
         _log.info("listening", address=f"{self._listen.host}:{port}")
         return port
@@ -119,9 +113,6 @@ class RpcServer:
         await self._set_ready(False)
         await self._server.stop(grace_seconds)
         self._server = None
-        if self._health_server is not None:  # last, so that a draining process still says that it lives
-            await self._health_server.stop(None)
-            self._health_server = None
 
     async def run(self) -> None:
         """Serves until SIGTERM or SIGINT, then drains up to `settings.drain_timeout`. Raises ListenError."""
@@ -131,14 +122,6 @@ class RpcServer:
         _log.info("draining", signal=received.name)
         await self.stop(self._settings.drain_timeout.total_seconds())
         _log.info("stopped")
-
-    def _build_health_server(self, listen: Address) -> aio.Server:
-        """Raises ListenError."""
-        check_free(listen, "TENRUSL_HEALTH_LISTEN")
-        server = aio.server(options=_OPTIONS)
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
-        server.add_insecure_port(str(listen))
-        return server
 
     async def _poll_ready(self) -> None:
         while True:

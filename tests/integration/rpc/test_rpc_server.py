@@ -1,7 +1,6 @@
 """The server builder, through real gRPC connections."""
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -17,7 +16,6 @@ from prometheus_client import CollectorRegistry
 
 from tenrusl.api.processor.v1 import processor_pb2, processor_pb2_grpc
 from tenrusl.errors import FieldViolation, InvalidFieldError, Reason
-from tenrusl.local.ports import PortReservations
 from tenrusl.rpc.channel import build_channel
 from tenrusl.rpc.context import request_id
 from tenrusl.rpc.errors import DeadlinePassedError, reason_of, violations_of
@@ -324,41 +322,3 @@ async def test_only_methods_that_change_nothing_are_retried() -> None:
         await channel.close()
         await server.stop(None)
     assert calls == {"ProcessEvents": 1, "GetPayment": 3}
-
-
-async def test_health_alone_is_told_in_plaintext_at_an_address_of_its_own(ports: PortReservations) -> None:
-    answers = True
-
-    async def ready() -> bool:
-        return answers
-
-    listen = Address("127.0.0.1", ports.take())
-    async with serving(ready, health_listen=listen) as stack, aio.insecure_channel(str(listen)) as channel:
-        probe = health_pb2_grpc.HealthStub(channel)
-
-        async def is_ready() -> bool:
-            answer = await probe.Check(health_pb2.HealthCheckRequest(service="readiness"), timeout=5)
-            return bool(answer.status == SERVING)
-
-        assert await is_ready()
-        with pytest.raises(aio.AioRpcError) as caught:
-            await processor_pb2_grpc.ProcessorServiceStub(channel).ProcessEvents(
-                processor_pb2.ProcessEventsRequest(event_ids=["1"]), timeout=5
-            )
-        assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
-        assert stack.servicer.calls == 0
-        answers = False
-
-        async def is_not_ready() -> bool:
-            return not await is_ready()
-
-        await eventually(is_not_ready)
-        assert (await probe.Check(health_pb2.HealthCheckRequest(service=""), timeout=5)).status == SERVING
-
-
-async def test_an_address_for_health_that_is_taken_is_named() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        listen = Address("127.0.0.1", taken.getsockname()[1])
-        with pytest.raises(ListenError, match="TENRUSL_HEALTH_LISTEN"):
-            async with serving(health_listen=listen):
-                raise AssertionError("it started")

@@ -16,12 +16,13 @@ SETTINGS = {field.metadata["env"]: field for field in dataclasses.fields(Setting
 FOREIGN = re.compile(r"PGSSLMODE|PGSSLROOTCERT|OTEL_[A-Z_]+")
 # What the command line reads beside the options that name a variable: tenrusl.cli.rpc.
 OF_THE_COMMAND_LINE = {"TENRUSL_ADMIN_KEY_FILE"}
-# mTLS between the services, read by tenrusl.rpc.
+# mTLS between the services and what probes ask beside it, read by tenrusl.rpc.
 OF_MTLS = {
     "TENRUSL_GRPC_TLS_CERT_FILE",
     "TENRUSL_GRPC_TLS_KEY_FILE",
     "TENRUSL_GRPC_TLS_CA_FILE",
     "TENRUSL_GRPC_INSECURE",
+    "TENRUSL_HEALTH_LISTEN",
 }
 # In the place of an APP_KEY.
 KEY = "base64:" + base64.b64encode(b"k" * 32).decode()
