@@ -4,13 +4,14 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 PROTOS := $(shell find protos -name '*.proto' 2>/dev/null | sort)
+LOCK   := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
 PROTOC := $(BIN)/python -m grpc_tools.protoc -Iprotos
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo migrate test chaos check protos protos-check docs docs-check bench lock clean
+.PHONY: help setup run demo migrate test chaos check protos protos-check docs docs-check k8s-check bench lock clean
 
 help: ## print this help
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "TenRusl needs Python 3.11 or newer; set PYTHON=python3.11")'
@@ -62,12 +63,17 @@ docs: $(STAMP) ## write the pages of docs/ that are made from the code
 docs-check: $(STAMP) ## fail when one of these pages is out of date
 	@$(BIN)/python -m tenrusl.docs --check
 
+k8s-check: $(STAMP) ## build the overlays of deploy/k8s and hold them to three Kubernetes versions and our policies
+	@command -v kubectl >/dev/null || echo "kubectl not found: kustomize builds not checked, only the base as it is written"
+	@$(BIN)/python -m pytest tests/unit/deploy
+
 bench: $(STAMP) ## measure against receivers that others would write, and print the table
 	@$(BIN)/python -m benchmarks
 
-lock: $(STAMP) ## resolve pyproject.toml anew into requirements.lock
-	@$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-		--no-header --all-extras --quiet pyproject.toml -o requirements.lock
+lock: $(STAMP) ## resolve pyproject.toml anew into requirements.lock, and what the image needs of it
+	@$(LOCK) --all-extras pyproject.toml -o requirements.lock
+	@$(LOCK) --constraint requirements.lock pyproject.toml -o requirements-runtime.lock
+	@$(LOCK) --constraint requirements.lock deploy/docker/build.in -o requirements-build.lock
 
 clean: ## remove the virtual environment and the local data of `make run`
 	@rm -rf $(VENV) .tenrusl .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -112,6 +112,7 @@ def start_stack(
     folder: Path,
     ports: PortReservations,
     service_environ: Mapping[str, Mapping[str, str]] | None = None,
+    /,
     **settings: str,
 ) -> Stack:
     """A stack on free ports with known secrets; settings: more environment, service_environ: of single services."""
@@ -128,7 +129,7 @@ def start_stack(
 
 @contextmanager
 def running_world(
-    ports: PortReservations, service_environ: Mapping[str, Mapping[str, str]] | None = None, **settings: str
+    ports: PortReservations, service_environ: Mapping[str, Mapping[str, str]] | None = None, /, **settings: str
 ) -> Iterator[World]:
     """A stack of its own, with these settings, and the world around it."""
     folder = Path(tempfile.mkdtemp(prefix="tenrusl-e2e-"))

@@ -37,7 +37,7 @@ def replicated(ports: PortReservations) -> Iterator[World]:
     second = {name: ports.take() for name in SERVICES}
     with running_world(
         ports,
-        service_environ={
+        {
             f"{name}-2": {
                 f"TENRUSL_{name.upper()}_LISTEN": f"127.0.0.1:{port}",
                 f"TENRUSL_{name.upper()}_METRICS": f"127.0.0.1:{ports.take()}",

@@ -13,6 +13,7 @@ from tenrusl.cli.audit import audit
 from tenrusl.cli.backlog import backlog
 from tenrusl.cli.dead_letters import dead_letters
 from tenrusl.cli.event_list import events
+from tenrusl.cli.health import health
 from tenrusl.cli.incident import incident
 from tenrusl.cli.maintenance import maintenance
 from tenrusl.cli.payloads import payloads
@@ -54,6 +55,7 @@ def migrate() -> None:
 
 
 app.command()(simulate)
+app.command()(health)
 app.add_typer(backlog, name="backlog")
 app.add_typer(events, name="events")
 app.add_typer(dead_letters, name="dead-letters")

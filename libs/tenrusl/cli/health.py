@@ -1,0 +1,74 @@
+"""`tenrusl health`: whether one service is well, as container engines and scripts ask."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from http import HTTPStatus
+from typing import Annotated
+
+import typer
+from grpc import aio
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from tenrusl.cli.target import Connection, NoAnswerError, parse_target
+from tenrusl.rpc.channel import build_channel
+from tenrusl.rpc.server import READINESS
+
+_HTTP = ("http://", "https://")
+
+
+def health(
+    target: Annotated[
+        str,
+        typer.Argument(
+            envvar="TENRUSL_HEALTH_TARGET",
+            help="gRPC target as dns:///HOST:PORT, or the gateway as http://HOST:PORT.",
+        ),
+    ],
+    alive: Annotated[
+        bool, typer.Option("--alive", help="Ask whether it lives, whatever else is down; not whether it is ready.")
+    ] = False,
+    timeout: Annotated[float, typer.Option(min=0.1, max=60, help="Seconds to wait for the answer.")] = 3.0,
+) -> None:
+    """Ask one service whether it is ready. Exit status 0 when it is, 1 when it is not or does not answer.
+
+    Example: tenrusl health dns:///127.0.0.1:50051
+    """
+    if target.startswith(_HTTP):
+        answer = _ask_http(target, "/up" if alive else "/ready", timeout)
+        is_well = answer == str(int(HTTPStatus.OK))
+    else:
+        answer = asyncio.run(_ask_grpc(target, "" if alive else READINESS, timeout))
+        is_well = answer == health_pb2.HealthCheckResponse.ServingStatus.Name(health_pb2.HealthCheckResponse.SERVING)
+    print(f"{target}: {answer}", file=sys.stdout if is_well else sys.stderr)
+    if not is_well:
+        raise typer.Exit(1)
+
+
+def _ask_http(url: str, path: str, timeout_seconds: float) -> str:
+    """The status of the answer, or why there is none."""
+    try:
+        connection = Connection(parse_target(url), timeout_seconds=timeout_seconds)
+    except ValueError as exc:
+        raise typer.BadParameter(f"TARGET {exc}") from None
+    try:
+        status, _ = connection.exchange("GET", path)
+    except NoAnswerError as exc:
+        return str(exc)
+    finally:
+        connection.close()
+    return str(status)
+
+
+async def _ask_grpc(target: str, service: str, timeout_seconds: float) -> str:
+    """The name of the answer's status, or that of the error and what it says."""
+    async with build_channel(target) as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        try:
+            answer = await stub.Check(
+                health_pb2.HealthCheckRequest(service=service), timeout=timeout_seconds, wait_for_ready=False
+            )
+        except aio.AioRpcError as exc:
+            return f"{exc.code().name}: {exc.details()}"
+    return str(health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status))
