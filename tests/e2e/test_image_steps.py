@@ -64,7 +64,7 @@ def run_builder(folder: Path) -> None:
             case "RUN":
                 done = subprocess.run(
                     ["/bin/sh", "-e", "-c", moved(rest, folder)],
-                    cwd=workdir, env=environ, capture_output=True, text=True, check=False, timeout=600,
+                    cwd=workdir, env=environ, capture_output=True, text=True, check=False, timeout=1800,
                 )  # fmt: skip
                 assert done.returncode == 0, f"{rest}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
             case _:
