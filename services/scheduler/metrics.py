@@ -36,8 +36,15 @@ class SchedulerMetrics:
             ("reason",),
             registry=registry,
         )
+        self._done_at = Gauge(
+            "tenrusl_run_done_timestamp_seconds",
+            "When this process last ended a run of this kind well, in Unix time; before the first, when it started",
+            ("kind",),
+            registry=registry,
+        )
         # A kind that has not run yet is one that ran no times.
         for kind in KINDS:
+            self._done_at.labels(kind).set_to_current_time()
             for outcome in _OUTCOMES:
                 self._runs.labels(kind, outcome)
 
@@ -49,6 +56,7 @@ class SchedulerMetrics:
             try:
                 yield
                 outcome = "done"
+                self._done_at.labels(kind).set_to_current_time()
             finally:
                 self._runs.labels(kind, outcome).inc()
 

@@ -3,9 +3,8 @@
 import asyncio
 import threading
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import CancelledError
-from typing import Any
 
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
@@ -17,7 +16,7 @@ TIMEOUT_SECONDS = 3.0
 # Two Prometheus servers, or a person beside one, cost no more than one.
 MAX_AGE_SECONDS = 5.0
 
-Ask = Callable[[], Coroutine[Any, Any, Sequence[Metric]]]
+Ask = Callable[[], Awaitable[Sequence[Metric]]]
 
 
 class AtScrape(Collector):
@@ -58,7 +57,7 @@ class AtScrape(Collector):
             return self._known
 
     def _answer(self) -> Sequence[Metric]:
-        question = _in_time(self._ask())
+        question = _in_time(self._ask)
         try:
             future = asyncio.run_coroutine_threadsafe(question, self._loop)
         except RuntimeError:  # the loop is closed: the process ends
@@ -71,6 +70,6 @@ class AtScrape(Collector):
             return ()
 
 
-async def _in_time(answer: Awaitable[Sequence[Metric]]) -> Sequence[Metric]:
+async def _in_time(ask: Ask) -> Sequence[Metric]:
     async with asyncio.timeout(TIMEOUT_SECONDS):
-        return await answer
+        return await ask()
