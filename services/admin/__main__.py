@@ -16,6 +16,7 @@ from services.admin.report_graph import build_report_servicer
 from services.admin.roles import ROLES
 from services.admin.rotate import Rotations
 from services.admin.rotation_servicer import RotationServicer
+from services.admin.secret_metrics import SecretMetrics, secret_families
 from services.admin.throttle import Throttles
 from services.admin.throttle_servicer import ThrottleServicer
 from tenrusl.api.admin.v1 import (
@@ -38,6 +39,7 @@ from tenrusl.clock import SystemClock
 from tenrusl.coordination.client import build_redis
 from tenrusl.coordination.secret_news import publish_secret_news
 from tenrusl.crypto import SecretCipher, decode_app_key
+from tenrusl.observability.at_scrape import AtScrape
 from tenrusl.operator_keys import configured_keys, keep_keys
 from tenrusl.provider_loading import load_providers
 from tenrusl.rpc.channel import build_channel
@@ -46,11 +48,15 @@ from tenrusl.rpc.process import run
 from tenrusl.rpc.server import RpcServer
 from tenrusl.settings import Settings
 from tenrusl.store.engine import build_engine, is_ready
+from tenrusl.store.pool_metrics import PoolMetrics
 
 
 async def serve(settings: Settings, registry: CollectorRegistry) -> None:
     """Builds the object graph and serves until told to stop."""
     engine = build_engine(settings.database_url, service="admin", pool_size=settings.db_pool_size)
+    PoolMetrics(registry).watch(engine)
+    secrets = SecretMetrics(engine, load_providers(settings))
+    registry.register(AtScrape(secret_families, secrets.read, loop=asyncio.get_running_loop()))
     keys = configured_keys(settings)
     server = RpcServer(
         name="admin",

@@ -43,6 +43,7 @@ from tenrusl.rpc.server import RpcServer
 from tenrusl.settings import Settings, load_credentials
 from tenrusl.store.engine import build_engine, is_ready
 from tenrusl.store.event_store import EventStore
+from tenrusl.store.pool_metrics import PoolMetrics
 from tenrusl.store.rejected import Bounds
 
 
@@ -53,6 +54,7 @@ async def serve(settings: Settings, registry: CollectorRegistry) -> None:
     channel = build_channel(settings.processor_target, tls=settings.grpc_tls)
     clock = SystemClock()
     metrics = IngressMetrics(registry, providers)
+    PoolMetrics(registry).watch(engine)
     app_key = decode_app_key(settings.app_key)
     cipher, secret_cipher = PayloadCipher(app_key), SecretCipher(app_key)
     credentials = CredentialBook(

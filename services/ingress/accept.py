@@ -101,6 +101,10 @@ class Acceptor:
         judged = [self._judge_one(delivery, times[n], found.get(n), now) for n, delivery in enumerate(deliveries)]
         if self._count_signatures is not None and arrived is None:
             self._count_signatures(deliveries, judged, now)
+        if arrived is None:
+            self._metrics.count_matches(
+                Counter((item.provider, item.signature_version) for item in judged if isinstance(item, NewEvent))
+            )
         batches = _batches([item for item in judged if isinstance(item, NewEvent)])
         judged_at = time.perf_counter()
         stored: dict[_Key, Outcome] = {}

@@ -5,6 +5,7 @@ nothing is repeated.
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from uuid import UUID
@@ -41,13 +42,15 @@ class Handoff:
     def __init__(self, process_events: ProcessEvents, metrics: IngressMetrics) -> None:
         self._process_events = process_events
         self._metrics = metrics
-        self._waiting: deque[UUID] = deque()
+        self._waiting: deque[tuple[UUID, float]] = deque()  # with the time of the offer
         self._offered = asyncio.Event()
+        metrics.watch_handoff(lambda: len(self._waiting))
 
     def offer(self, event_ids: Sequence[UUID]) -> None:
         """Takes ids while there is room; the others wait for their due time. Never blocks."""
         taken = event_ids[: MAX_WAITING_EVENTS - len(self._waiting)]
-        self._waiting.extend(taken)
+        offered_at = time.perf_counter()
+        self._waiting.extend((event_id, offered_at) for event_id in taken)
         self._offered.set()
         if len(taken) < len(event_ids):
             self._metrics.count_handoff(len(event_ids) - len(taken), ok=False)
@@ -70,18 +73,19 @@ class Handoff:
                 if BUSY_BATCH_EVENTS <= len(batch) < MAX_BATCH_EVENTS:
                     await asyncio.sleep(GATHER_SECONDS)
 
-    async def _deliver(self, batch: Sequence[UUID]) -> bool:
+    async def _deliver(self, batch: Sequence[tuple[UUID, float]]) -> bool:
         try:
-            await self._process_events(batch, TIMEOUT_SECONDS)
+            await self._process_events([event_id for event_id, _ in batch], TIMEOUT_SECONDS)
         except aio.AioRpcError as exc:
             self._metrics.count_handoff(len(batch), ok=False)
             if exc.code() is not grpc.StatusCode.RESOURCE_EXHAUSTED:
                 _log.warning("processor not reached", events=len(batch), code=exc.code().name)
             return False
         self._metrics.count_handoff(len(batch), ok=True)
+        self._metrics.observe_handoff(time.perf_counter() - batch[0][1])
         return True
 
-    async def _next_batch(self) -> list[UUID]:
+    async def _next_batch(self) -> list[tuple[UUID, float]]:
         while not self._waiting:
             self._offered.clear()
             await self._offered.wait()

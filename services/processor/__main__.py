@@ -27,6 +27,7 @@ from tenrusl.rpc.process import run
 from tenrusl.rpc.server import RpcServer
 from tenrusl.settings import Settings, UnknownPayment
 from tenrusl.store.engine import build_engine, is_ready
+from tenrusl.store.pool_metrics import PoolMetrics
 
 # A payment is created within milliseconds; a lock that outlives its holder must not block the key for long.
 IDEMPOTENCY_LOCK_SECONDS = 30
@@ -38,6 +39,7 @@ async def serve(settings: Settings, registry: CollectorRegistry) -> None:
     check_confirmed_providers(settings.confirm_providers, providers)
     engine = build_engine(settings.database_url, service="processor", pool_size=settings.db_pool_size)
     redis = build_redis(settings.redis_dsn)
+    PoolMetrics(registry).watch(engine)
     clock = SystemClock()
     lost_claims = LostClaims(engine, clock)
     processor = Processor(

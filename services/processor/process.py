@@ -307,6 +307,16 @@ class Processor:
             (event.provider, results[event.id].status) for event in settled
         ).items():
             self._metrics.count(provider, status.value, number)
+        failed = Counter(
+            (event.provider, result.failure_code, result.status is ResultStatus.DEAD_LETTER)
+            for event in settled
+            if (result := results[event.id]).failure_code
+        )
+        for (provider, code, final), number in failed.items():
+            self._metrics.count_failures(provider, code, number, final=final)
+        for ended in (ResultStatus.PROCESSED, ResultStatus.DEAD_LETTER):
+            attempts = [event.attempts for event in settled if results[event.id].status is ended]
+            self._metrics.observe_attempts(ended.value, attempts)
         done = [event for event in settled if results[event.id] is PROCESSED]
         self._metrics.observe_latency((now - event.received_at).total_seconds() for event in done)
 

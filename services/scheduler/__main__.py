@@ -19,12 +19,14 @@ from services.scheduler.roles import ROLES
 from services.scheduler.scaler import ScalerServicer
 from services.scheduler.servicer import SchedulerServicer
 from services.scheduler.ticker import Ticker
+from services.scheduler.work_metrics import WorkMetrics, lock_families, read_locks, work_families
 from tenrusl.api.externalscaler.v1 import externalscaler_pb2, externalscaler_pb2_grpc
 from tenrusl.api.processor.v1 import processor_pb2_grpc
 from tenrusl.api.scheduler.v1 import scheduler_pb2, scheduler_pb2_grpc
 from tenrusl.clock import SystemClock
 from tenrusl.coordination.client import build_redis
 from tenrusl.coordination.runs import RunLocks
+from tenrusl.observability.at_scrape import AtScrape
 from tenrusl.operator_keys import configured_keys, keep_keys
 from tenrusl.provider_loading import load_providers
 from tenrusl.rpc.channel import build_channel
@@ -33,6 +35,7 @@ from tenrusl.rpc.process import run
 from tenrusl.rpc.server import RpcServer
 from tenrusl.settings import Settings
 from tenrusl.store.engine import build_engine, is_ready
+from tenrusl.store.pool_metrics import PoolMetrics
 
 # A purge that copies much takes its time; as long as the command line waits.
 LONGEST_RUN = timedelta(hours=1)
@@ -48,6 +51,11 @@ async def serve(settings: Settings, registry: CollectorRegistry) -> None:
     clock = SystemClock()
     metrics = SchedulerMetrics(registry)
     locks = RunLocks(redis)
+    backlog = Backlog(engine, clock)
+    PoolMetrics(registry).watch(engine)
+    loop = asyncio.get_running_loop()
+    registry.register(AtScrape(work_families, WorkMetrics(engine, backlog, providers, clock).read, loop=loop))
+    registry.register(AtScrape(lock_families, lambda: read_locks(locks), loop=loop))
     keys = configured_keys(settings)
     retry = Retry(
         engine=engine,
@@ -95,7 +103,7 @@ async def serve(settings: Settings, registry: CollectorRegistry) -> None:
     )
     server.add(
         externalscaler_pb2_grpc.add_ExternalScalerServicer_to_server,
-        ScalerServicer(Backlog(engine, clock), providers, server.stopping),
+        ScalerServicer(backlog, providers, server.stopping),
         externalscaler_pb2.DESCRIPTOR.services_by_name["ExternalScaler"].full_name,
     )
     tickers = [

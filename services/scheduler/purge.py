@@ -132,9 +132,12 @@ class Purge:
             if run is None:
                 progress.already_running = True
             else:
+                meter = self._metrics.purge_meter()
                 with self._metrics.run(KIND):
                     async with patient(self._engine) as connection:
                         async for _ in self._purge(order, connection, run, progress):
+                            if not order.dry_run:
+                                meter.so_far(progress)
                             yield progress
         progress.done = True
         if not progress.already_running:

@@ -110,7 +110,9 @@ class Retry:
         if order.event_id is not None:
             batch = await self._only(order.event_id, order.provider)
             progress.found = len(batch)
-            progress.add(await self._deliver(batch, order))
+            handled = await self._deliver(batch, order)
+            progress.add(handled)
+            self._metrics.count_retried(handled)
         else:
             async with self._locks.only_run(KIND) as run:
                 if run is None:

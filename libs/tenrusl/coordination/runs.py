@@ -8,7 +8,7 @@ claimed in PostgreSQL.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
@@ -82,6 +82,14 @@ class RunLocks:
         self._redis = redis
         self._ttl = ttl.total_seconds()
         self._monotonic = monotonic
+
+    async def held(self, kinds: Sequence[str]) -> dict[str, bool]:
+        """Whether a run of each kind goes on somewhere. Raises UnavailableError(REDIS_UNAVAILABLE)."""
+        try:
+            values = await self._redis.mget([_PREFIX + kind for kind in kinds])
+        except (RedisError, OSError) as exc:
+            raise UnavailableError(Reason.REDIS_UNAVAILABLE, f"Redis does not serve: {type(exc).__name__}") from exc
+        return {kind: value is not None for kind, value in zip(kinds, values, strict=True)}
 
     @asynccontextmanager
     async def only_run(self, kind: str) -> AsyncIterator[Run | None]:

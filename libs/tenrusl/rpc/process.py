@@ -9,6 +9,7 @@ import uvloop
 from prometheus_client import CollectorRegistry
 
 from tenrusl.observability import logs, metrics
+from tenrusl.observability.loop_lag import LoopLag
 from tenrusl.rpc.listening import ListenError
 from tenrusl.rpc.tls import watch_expiry
 from tenrusl.settings import Address, Settings, SettingsError, load
@@ -38,7 +39,7 @@ def run(
         stop_metrics = metrics.serve(registry, metrics_address(settings), f"TENRUSL_{name.upper()}_METRICS")
         _tune_garbage_collection()
         try:
-            uvloop.run(_without_group(serve(settings, registry)))
+            uvloop.run(_without_group(_measured(serve(settings, registry), LoopLag(registry))))
         finally:
             stop_metrics()
     except SettingsError as exc:
@@ -48,6 +49,11 @@ def run(
         sys.stderr.write(f"{name}: {exc}\n")
         return EXIT_FAILED
     return 0
+
+
+async def _measured(serving: Coroutine[Any, Any, None], lag: LoopLag) -> None:
+    async with lag.measured():
+        await serving
 
 
 async def _without_group(serving: Coroutine[Any, Any, None]) -> None:

@@ -1,8 +1,9 @@
 """Connections to PostgreSQL, and what a lost one is called."""
 
 import select
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import psycopg
@@ -50,12 +51,17 @@ class Engine:
 
     Switching a connection to and fro would cost more than many a statement. Connects when first used.
     patient: makes connections for statements that may take minutes; none is kept.
+    observe_use: called after each use of a pool with its name, the seconds until a connection was there, and those
+    until it was given back (None: there was none).
     """
+
+    observe_use: Callable[[str, float, float | None], None]
 
     def __init__(self, *, autocommitting: AsyncEngine, transactional: AsyncEngine, patient: AsyncEngine) -> None:
         self.autocommitting = autocommitting
         self.transactional = transactional
         self.patient = patient
+        self.observe_use = lambda pool, waited_seconds, used_seconds: None
 
     async def dispose(self) -> None:
         """Closes all connections."""
@@ -126,14 +132,16 @@ class NoConnectionError(ContentionError):
 @asynccontextmanager
 async def autocommit(engine: Engine) -> AsyncIterator[AsyncConnection]:
     """A connection on which each statement is its own transaction. Raises UnavailableError."""
-    async with database_errors(engine.autocommitting), engine.autocommitting.connect() as connection:
+    opening = _timed(engine, "autocommit", engine.autocommitting.connect())
+    async with database_errors(engine.autocommitting), opening as connection:
         yield connection
 
 
 @asynccontextmanager
 async def transaction(engine: Engine) -> AsyncIterator[AsyncConnection]:
     """A connection in a transaction, committed at the end. Raises UnavailableError."""
-    async with database_errors(engine.transactional), engine.transactional.begin() as connection:
+    opening = _timed(engine, "transaction", engine.transactional.begin())
+    async with database_errors(engine.transactional), opening as connection:
         yield connection
 
 
@@ -145,6 +153,20 @@ async def patient(engine: Engine) -> AsyncIterator[AsyncConnection]:
     """
     async with database_errors(engine.patient), engine.patient.connect() as connection:
         yield connection
+
+
+@asynccontextmanager
+async def _timed(
+    engine: Engine, pool: str, opening: AbstractAsyncContextManager[AsyncConnection]
+) -> AsyncIterator[AsyncConnection]:
+    asked_at, got_at = time.perf_counter(), None
+    try:
+        async with opening as connection:
+            got_at = time.perf_counter()
+            yield connection
+    finally:
+        ended_at = time.perf_counter()
+        engine.observe_use(pool, (got_at or ended_at) - asked_at, None if got_at is None else ended_at - got_at)
 
 
 @asynccontextmanager
