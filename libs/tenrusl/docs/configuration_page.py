@@ -28,6 +28,9 @@ _RULES = """\
 - `ADMIN_DEMO_KEY` is another name of `TENRUSL_ADMIN_DEMO_KEY`, which counts where both are set.
 - `APP_ENV=production` refuses: `APP_DEBUG`, a `CACHE_STORE` that is not `redis`, no `TENRUSL_ALLOWED_PROVIDERS`, `mock`
   among them unless `TENRUSL_ALLOW_MOCK_IN_PRODUCTION`, and operators' keys that are short.
+- Traces are on where `OTEL_TRACES_EXPORTER` or an endpoint says so, and `OTEL_SDK_DISABLED` does not forbid it. Then
+  OpenTelemetry reads more by itself: the other `OTEL_EXPORTER_OTLP_*` (certificates, headers, timeout), `OTEL_BSP_*`
+  and `OTEL_RESOURCE_ATTRIBUTES`.
 """
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from grpc import aio
 
+from tenrusl.observability import traces
 from tenrusl.rpc.server import MAX_MESSAGE_BYTES
 
 # The only retries in TenRusl's calls: methods that change nothing, and only when no server took the call.
@@ -61,10 +62,11 @@ Metadata = Sequence[tuple[str, str]]
 def build_channel(target: str, *, metadata: Metadata = ()) -> aio.Channel:
     """A channel to `target`, e.g. "dns:///ingress:50051": round robin over its addresses. Connects by itself.
 
-    metadata: sent with every call. Call it inside a running event loop, and close it.
+    metadata: sent with every call; so is, while tracing is on, where the current span stands. Call it inside a
+    running event loop, and close it.
     """
     interceptors: list[aio.ClientInterceptor] | None = None
-    if metadata:
+    if metadata or traces.enabled():
         interceptors = [_UnaryWithMetadata(metadata), _StreamWithMetadata(metadata)]
     return aio.insecure_channel(target, options=_OPTIONS, interceptors=interceptors)
 
@@ -76,7 +78,8 @@ class _WithMetadata:
         self._metadata = metadata
 
     def _with(self, details: Any) -> Any:
-        return details._replace(metadata=aio.Metadata(*(details.metadata or ()), *self._metadata))
+        added = (*self._metadata, *traces.outgoing_metadata())
+        return details._replace(metadata=aio.Metadata(*(details.metadata or ()), *added))
 
 
 class _UnaryWithMetadata(_WithMetadata, aio.UnaryUnaryClientInterceptor):

@@ -1,4 +1,4 @@
-"""What every service's `__main__` does around its object graph: settings, logs, metrics, event loop, exit code."""
+"""What every service's `__main__` does around its object graph: settings, logs, metrics, traces, event loop, exit."""
 
 import gc
 import sys
@@ -8,7 +8,7 @@ from typing import Any
 import uvloop
 from prometheus_client import CollectorRegistry
 
-from tenrusl.observability import logs, metrics
+from tenrusl.observability import logs, metrics, traces
 from tenrusl.rpc.listening import ListenError
 from tenrusl.settings import Address, Settings, SettingsError, load
 
@@ -33,11 +33,13 @@ def run(
         logs.configure(service=name, json=settings.json_logs)
         registry = metrics.new_registry()
         stop_metrics = metrics.serve(registry, metrics_address(settings), f"TENRUSL_{name.upper()}_METRICS")
+        stop_traces = traces.configure(settings, service=name)
         _tune_garbage_collection()
         try:
             uvloop.run(_without_group(serve(settings, registry)))
         finally:
             stop_metrics()
+            stop_traces()
     except SettingsError as exc:
         sys.stderr.write(f"{name}: {exc}\n")
         return EXIT_WRONG_SETTINGS
