@@ -134,7 +134,8 @@ class WebhookEndpoint:
                 return
             head = b"%s%s: %s\r\n" % (answer.head, REQUEST_ID, request_id.encode())
             scope[EXCHANGE].answer(answer.status_line, head, answer.body, closes=answer.closes)
-            tell_status(span, answer.status)
+            if span is not traces.NO_SPAN:
+                tell_status(span, answer.status)
         self._metrics.answered(ROUTE, answer.status, time.perf_counter() - started)
 
     async def _answer(

@@ -126,7 +126,7 @@ def configure(settings: Settings, *, service: str) -> Callable[[], None]:
     """Turns tracing on where the settings ask for it. Returns what turns it off and sends the spans that wait."""
     if settings.traces_exporter is TracesExporter.NONE:
         return lambda: None
-    # Here, since it takes half a second and 20 MB, which only those shall pay who ask for it.
+    # Here, since it takes time and memory, which only those shall pay who ask for it.
     from tenrusl.observability.otel import build_tracer, exporting
 
     tracer = build_tracer(settings, service=service, processor=exporting(settings.traces_exporter))
