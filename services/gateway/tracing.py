@@ -14,6 +14,9 @@ from tenrusl.observability import traces
 OTHER_PROVIDER = "other"
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
+# With `get`: an ingress that is newer than this gateway may know more.
+_DISPOSITIONS = {value: name.removeprefix("WEBHOOK_DISPOSITION_").lower() for name, value in WebhookDisposition.items()}
+_REASONS = {value: name.removeprefix("ERROR_REASON_") for name, value in ErrorReason.items()}
 _NAMES = (b"traceparent", b"tracestate")
 
 
@@ -52,10 +55,9 @@ def tell_outcome(span: traces.Span, provider: str, outcome: Outcome | None) -> N
     """What became of a webhook. None: it was not stored, and nobody knows more."""
     attributes = {"tenrusl.provider": provider, "tenrusl.outcome": "not_stored"}
     if outcome is not None:
-        name = WebhookDisposition.Name(outcome.disposition)
-        attributes["tenrusl.outcome"] = name.removeprefix("WEBHOOK_DISPOSITION_").lower()
+        attributes["tenrusl.outcome"] = _DISPOSITIONS.get(outcome.disposition, "unknown")
         if outcome.reason:
-            attributes["tenrusl.reason"] = ErrorReason.Name(outcome.reason).removeprefix("ERROR_REASON_")
+            attributes["tenrusl.reason"] = _REASONS.get(outcome.reason, "unknown")
         if outcome.event_id:
             attributes["tenrusl.event_id"] = outcome.event_id
     span.set(attributes)

@@ -169,7 +169,8 @@ def _webhooks(run: Run) -> None:
     assert run.send("stripe", "ref-forged", secret="a-secret-of-a-forger") == 401
     assert run.send("mock", "ref-failing", directives={"fail_first": 2}) == 202
     for path in (f"payoneer/{PATH_TOKEN}?token={QUERY_TOKEN}", f"nobody/{PATH_TOKEN}", f"{PATH_TOKEN}?{QUERY_TOKEN}"):
-        run.world.http.post(f"/api/webhooks/{path}", content=b"{}")
+        headers = {"traceparent": f"00-{TRACE_ID}-b7ad6b7169203331-01", "tracestate": f"malformed {QUERY_TOKEN}"}
+        run.world.http.post(f"/api/webhooks/{path}", content=b"{}", headers=headers)
     run.world.http.post(f"/api/webhook/{PATH_TOKEN}", content=b"{}")
     run.world.wait(lambda: run.world.status("stripe", "ref-accepted") == "succeeded")
 

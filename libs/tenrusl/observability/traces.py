@@ -7,6 +7,7 @@ a body, a header's value, a path or a query as it was received (tokens stand the
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,11 @@ from tenrusl.settings import Settings, TracesExporter
 FLUSH_SECONDS = 2.0
 # The W3C asks that at least so much is passed on (Trace Context, section 3.3.1.5); a sender may write more.
 MAX_TRACESTATE_CHARACTERS = 512
+
+_TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
+_KEY = r"(?:[a-z][a-z0-9_*/-]{0,255}|[a-z0-9][a-z0-9_*/-]{0,240}@[a-z][a-z0-9_*/-]{0,13})"
+_MEMBER = re.compile(_KEY + r"=[\x21-\x2b\x2d-\x3c\x3e-\x7e]{1,256}", re.ASCII)  # section 3.3.1.3
+_MAX_MEMBERS = 32
 
 Attributes = Mapping[str, str | int | bool]
 
@@ -218,7 +224,8 @@ def outgoing_metadata() -> tuple[tuple[str, str], ...]:
 def context_from(headers: Iterable[tuple[str, str]]) -> TraceContext:
     """What the headers or metadata of a request say; names in lower case.
 
-    A traceparent that stands twice counts as none (Trace Context, section 3.2), as does what is no traceparent.
+    A traceparent that stands twice counts as none (Trace Context, section 3.2), as does one that is malformed; a
+    malformed tracestate is dropped. Judged here: OpenTelemetry would write what anybody may send into the log.
     """
     parents: list[str] = []
     states: list[str] = []
@@ -227,10 +234,18 @@ def context_from(headers: Iterable[tuple[str, str]]) -> TraceContext:
             parents.append(value)
         elif name == "tracestate":
             states.append(value)
-    if len(parents) != 1:
+    if len(parents) != 1 or not _TRACEPARENT.fullmatch(parents[0]):
         return NOWHERE
-    state = ",".join(states)
-    return TraceContext(parents[0], state if len(state) <= MAX_TRACESTATE_CHARACTERS else "")
+    return TraceContext(parents[0], _well_formed(",".join(states)))
+
+
+def _well_formed(tracestate: str) -> str:
+    if len(tracestate) > MAX_TRACESTATE_CHARACTERS:
+        return ""
+    members = [member for part in tracestate.split(",") if (member := part.strip(" \t"))]
+    if len(members) > _MAX_MEMBERS or not all(map(_MEMBER.fullmatch, members)):
+        return ""
+    return ",".join(members)
 
 
 def log_fields(context: TraceContext | None = None) -> dict[str, str]:

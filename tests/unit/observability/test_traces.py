@@ -129,6 +129,18 @@ def test_a_sampler_chooses(sampler: str, kept: int) -> None:
     assert len(spans(code, OTEL_TRACES_SAMPLER=sampler, OTEL_TRACES_SAMPLER_ARG="0")) == kept
 
 
+def test_a_senders_headers_never_reach_the_log() -> None:
+    code = f"""
+logs.configure(service="ingress", json=True)
+for state in ("hunter2", "hunter2=", "a=hunter2,a=hunter2", "a=1;hunter2=", "1hunter2=1", "a=hunter2=", "x" * 600):
+    given = [("traceparent", "{PARENT}"), ("tracestate", state)]
+    traces.span("a", parent=traces.context_from(given)).end()
+"""
+    lines = spans(code)
+    assert [line["name"] for line in lines] == ["a"] * 7  # no line of a log among them
+    assert {line["context"]["trace_id"] for line in lines} == {"0x0af7651916cd43dd8448eb211c80319c"}
+
+
 def test_where_there_is_no_span_what_runs_by_itself_makes_none() -> None:
     code = """
 traces.span_within("alone").end()
@@ -168,6 +180,13 @@ def test_a_collector_that_is_away_does_not_keep_a_process_from_ending() -> None:
         ([("traceparent", PARENT), ("tracestate", "a=1"), ("tracestate", "b=2")], TraceContext(PARENT, "a=1,b=2")),
         ([("traceparent", PARENT), ("traceparent", PARENT)], NOWHERE),
         ([("tracestate", "a=1")], NOWHERE),
+        ([("traceparent", PARENT.upper())], NOWHERE),
+        ([("traceparent", f"{PARENT}-more")], NOWHERE),
+        ([("traceparent", "ff" + PARENT[2:])], NOWHERE),
+        ([("traceparent", PARENT), ("tracestate", "a=1, ,tenant@b=2 ")], TraceContext(PARENT, "a=1,tenant@b=2")),
+        ([("traceparent", PARENT), ("tracestate", "a=1,whatever somebody writes")], TraceContext(PARENT)),
+        ([("traceparent", PARENT), ("tracestate", "1=2")], TraceContext(PARENT)),
+        ([("traceparent", PARENT), ("tracestate", ",".join(f"a{n}=1" for n in range(33)))], TraceContext(PARENT)),
         ([("traceparent", PARENT), ("tracestate", f"a={'1' * 511}")], TraceContext(PARENT)),
     ],
 )
