@@ -97,6 +97,21 @@ def rate(low: float, high: float) -> Form:
     return Form(read, f"a second, {low_text} to {high_text}, or `0`")
 
 
+def share() -> Form:
+    """A number from 0 to 1."""
+
+    def read(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = -1.0
+        if not 0.0 <= value <= 1.0:
+            raise ValueError("must be a number from 0 to 1")
+        return value
+
+    return Form(read, "number, 0 to 1")
+
+
 def choice(kind: type[StrEnum]) -> Form:
     """One of an enumeration's words, in any case."""
 

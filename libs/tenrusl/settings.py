@@ -49,6 +49,7 @@ from tenrusl.setting_forms import (
     integer,
     rate,
     seconds,
+    share,
 )
 from tenrusl.tls_files import CA_FILE, CERT_FILE, KEY_FILE, TlsFiles, tls_files
 from tenrusl.token_bucket import MAX_RATE, MIN_RATE
@@ -60,6 +61,8 @@ __all__ = [
     "CredentialVersions",
     "Settings",
     "SettingsError",
+    "TracesExporter",
+    "TracesSampler",
     "UnknownPayment",
     "credential_variable",
     "load",
@@ -81,6 +84,31 @@ class UnknownPayment(StrEnum):
 
     CREATE = "create"
     RETRY = "retry"
+
+
+class TracesExporter(StrEnum):
+    """Where spans go."""
+
+    NONE = "none"
+    OTLP = "otlp"
+    CONSOLE = "console"
+
+
+class OtlpProtocol(StrEnum):
+    """How spans travel by OTLP. The others are not installed."""
+
+    GRPC = "grpc"
+
+
+class TracesSampler(StrEnum):
+    """Which traces are kept; by OpenTelemetry's names."""
+
+    ALWAYS_ON = "always_on"
+    ALWAYS_OFF = "always_off"
+    TRACEIDRATIO = "traceidratio"
+    PARENTBASED_ALWAYS_ON = "parentbased_always_on"
+    PARENTBASED_ALWAYS_OFF = "parentbased_always_off"
+    PARENTBASED_TRACEIDRATIO = "parentbased_traceidratio"
 
 
 def setting(env: str, form: Form, doc: str, default: Any = dataclasses.MISSING) -> Any:
@@ -353,6 +381,28 @@ class Settings:
     )
     log_format: str = setting("TENRUSL_LOG_FORMAT", TEXT, "json or text; json in production", "")
 
+    otel_sdk_disabled: bool = setting("OTEL_SDK_DISABLED", BOOLEAN, "no traces, whatever the others say", False)
+    otel_traces_exporter: TracesExporter | None = setting(
+        "OTEL_TRACES_EXPORTER",
+        choice(TracesExporter),
+        "where spans go; empty means otlp where an endpoint is set, else none",
+        None,
+    )
+    otel_endpoint: str = setting(
+        "OTEL_EXPORTER_OTLP_ENDPOINT", TEXT, "the collector, e.g. http://collector:4317; https for TLS", ""
+    )
+    otel_traces_endpoint: str = setting("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", TEXT, "the same, for traces alone", "")
+    otel_protocol: OtlpProtocol = setting(
+        "OTEL_EXPORTER_OTLP_PROTOCOL", choice(OtlpProtocol), "how spans travel", OtlpProtocol.GRPC
+    )
+    otel_service_name: str = setting("OTEL_SERVICE_NAME", TEXT, "empty means tenrusl-<service>", "")
+    otel_traces_sampler: TracesSampler = setting(
+        "OTEL_TRACES_SAMPLER", choice(TracesSampler), "which traces are kept", TracesSampler.PARENTBASED_ALWAYS_ON
+    )
+    otel_traces_sampler_arg: float = setting(
+        "OTEL_TRACES_SAMPLER_ARG", share(), "the share of them that a sampler by ratio keeps", 1.0
+    )
+
     # From the variables named in `read_credentials`; the files among them, to be read again when they change.
     credentials: CredentialVersions = dataclasses.field(default_factory=dict)
     credential_files: tuple[Path, ...] = ()
@@ -401,6 +451,13 @@ class Settings:
     @property
     def retention_policy(self) -> RetentionPolicy:
         return RetentionPolicy(default_days=self.payload_retention_days, provider_days=self.retention_overrides)
+
+    @property
+    def traces_exporter(self) -> TracesExporter:
+        if self.otel_sdk_disabled:
+            return TracesExporter.NONE
+        has_endpoint = bool(self.otel_endpoint or self.otel_traces_endpoint)
+        return self.otel_traces_exporter or (TracesExporter.OTLP if has_endpoint else TracesExporter.NONE)
 
     @property
     def json_logs(self) -> bool:

@@ -25,13 +25,15 @@ from services.gateway.problems import (
     ProblemError,
     from_rpc,
 )
+from services.gateway.tracing import rename_after_route, server_span, tell_status
 from services.gateway.webhooks import PATH_PREFIXES, Scope, WebhookEndpoint
 from tenrusl.clock import Clock
+from tenrusl.observability import traces
 from tenrusl.rpc.context import request_id
 
 Send = Callable[[Message], Awaitable[None]]
 
-_LOGGED_PREFIX = "/api/"  # probes come every second
+_API_PREFIX = "/api/"  # probes come every second
 _log = structlog.get_logger("gateway")
 
 
@@ -54,11 +56,16 @@ class Gateway:
             if path.startswith(prefix):
                 await self._webhooks(scope, receive, path[len(prefix) :])
                 return
-        await self._answer_api(scope, receive, send)
-
-    async def _answer_api(self, scope: Scope, receive: Receive, send: Send) -> None:
-        started = time.perf_counter()
         token = request_id.set(request_id_of(scope["headers"], self._clock))
+        traced = path.startswith(_API_PREFIX)
+        with server_span(scope, "", request_id.get()) if traced else traces.NO_SPAN as span:
+            try:
+                await self._answer_api(scope, receive, send, span)
+            finally:
+                request_id.reset(token)
+
+    async def _answer_api(self, scope: Scope, receive: Receive, send: Send, span: traces.Span) -> None:
+        started = time.perf_counter()
         status = 0
         added = (*SECURITY_HEADERS, (REQUEST_ID, request_id.get().encode()))
 
@@ -83,13 +90,15 @@ class Gateway:
                 await _respond(problem)(scope, receive, send_with_headers)
         finally:
             self._done(scope, status, time.perf_counter() - started)
-            request_id.reset(token)
+            if span is not traces.NO_SPAN:
+                rename_after_route(span, scope)
+                tell_status(span, status)
 
     def _done(self, scope: Scope, status: int, seconds: float) -> None:
         endpoint = scope.get("endpoint")
         route = getattr(endpoint, "__name__", "none")
         self._metrics.answered(route, status, seconds)
-        if scope["path"].startswith(_LOGGED_PREFIX):
+        if scope["path"].startswith(_API_PREFIX):
             # Of an address that nothing serves only that: it may be a webhook's, misspelt, with a token in it.
             path = {} if endpoint is None else {"path": scope["raw_path"].decode("latin-1")[:512]}
             _log.info(

@@ -18,6 +18,7 @@ from grpc import aio
 from services.gateway.headers import RawHeaders
 from tenrusl.api.ingress.v1 import ingress_pb2
 from tenrusl.errors import OverloadedError
+from tenrusl.observability import traces
 
 # Far below the largest message; more in one batch would only make the first wait for the last.
 MAX_BATCH_BYTES = 8 * 1024 * 1024
@@ -30,7 +31,7 @@ Accept = Callable[[ingress_pb2.AcceptWebhooksRequest, str], Awaitable[ingress_pb
 
 @dataclass(slots=True, kw_only=True)
 class ReceivedWebhook:
-    """One HTTP request of a provider, as in ingress.proto; header names in lower case."""
+    """One HTTP request of a provider, as in ingress.proto; header names in lower case. trace: of its span."""
 
     provider: str
     method: str
@@ -40,6 +41,7 @@ class ReceivedWebhook:
     body: bytes
     source_ip: str
     request_id: str
+    trace: traces.TraceContext = traces.NOWHERE
 
 
 class BatchObserver(Protocol):
@@ -161,6 +163,13 @@ class Batcher:
 
     async def _send(self, batch: list[_Waiting]) -> None:
         webhooks = [item.webhook for item in batch]
+        if not traces.enabled():
+            await self._call(batch, webhooks)
+            return
+        with traces.batch_span("AcceptWebhooks", [webhook.trace for webhook in webhooks], kind=traces.Kind.CLIENT):
+            await self._call(batch, webhooks)
+
+    async def _call(self, batch: list[_Waiting], webhooks: Sequence[ReceivedWebhook]) -> None:
         outcomes: Sequence[Outcome] | None = None
         error: aio.AioRpcError | None = None
         started = self._loop.time()
@@ -189,6 +198,8 @@ def to_request(webhooks: Sequence[ReceivedWebhook]) -> ingress_pb2.AcceptWebhook
             source_ip=webhook.source_ip,
             request_id=webhook.request_id,
         )
+        if webhook.trace is not traces.NOWHERE:
+            message.traceparent, message.tracestate = webhook.trace.traceparent, webhook.trace.tracestate
         add_header = message.headers.add
         for name, value in webhook.headers:
             add_header(name=name.decode("latin-1"), value=value.decode("latin-1"))

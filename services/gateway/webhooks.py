@@ -31,10 +31,12 @@ from services.gateway.metrics import GatewayMetrics
 from services.gateway.problems import CLOSE, CONTENT_TYPE, HEADERS_TOO_LARGE, TOO_LARGE, TOO_SLOW, Problem, unavailable
 from services.gateway.protocol import EXCHANGE
 from services.gateway.throttle import Throttle
+from services.gateway.tracing import OTHER_PROVIDER, server_span, tell_outcome, tell_status
 from tenrusl.api.common.v1.common_pb2 import ErrorReason
 from tenrusl.api.ingress.v1.ingress_pb2 import WebhookDisposition as Disposition
 from tenrusl.clock import Clock
 from tenrusl.errors import OverloadedError, Reason
+from tenrusl.observability import traces
 from tenrusl.providers.types import Outcome as ReplyTo
 from tenrusl.providers.types import Reply
 
@@ -42,6 +44,8 @@ Scope = MutableMapping[str, Any]
 
 PATH_PREFIXES = ("/api/webhooks/", "/api/v1/webhooks/")
 ROUTE = "webhooks"
+# In spans, instead of the path: a provider's token may stand there.
+_ROUTE_PATTERN = "/api/webhooks/{provider}"
 
 # GET is passed on because some providers verify an address with it; ingress knows who uses what.
 _METHODS = frozenset({"GET", "POST"})
@@ -122,16 +126,21 @@ class WebhookEndpoint:
         """Answers one request. `provider` is the rest of the path, unchecked."""
         started = time.perf_counter()
         request_id = request_id_of(scope["headers"], self._clock)
-        try:
-            answer = await self._answer(scope, receive, provider, request_id)
-        except ClientGoneError:
-            self._metrics.body_refused("client_gone")
-            return
-        head = b"%s%s: %s\r\n" % (answer.head, REQUEST_ID, request_id.encode())
-        scope[EXCHANGE].answer(answer.status_line, head, answer.body, closes=answer.closes)
+        with server_span(scope, _ROUTE_PATTERN, request_id) as span:
+            try:
+                answer = await self._answer(scope, receive, provider, request_id, span)
+            except ClientGoneError:
+                self._metrics.body_refused("client_gone")
+                return
+            head = b"%s%s: %s\r\n" % (answer.head, REQUEST_ID, request_id.encode())
+            scope[EXCHANGE].answer(answer.status_line, head, answer.body, closes=answer.closes)
+            if span is not traces.NO_SPAN:
+                tell_status(span, answer.status)
         self._metrics.answered(ROUTE, answer.status, time.perf_counter() - started)
 
-    async def _answer(self, scope: Scope, receive: Receive, provider: str, request_id: str) -> _Answer:
+    async def _answer(
+        self, scope: Scope, receive: Receive, provider: str, request_id: str, span: traces.Span
+    ) -> _Answer:
         method, headers = scope["method"], scope["headers"]
         if not _PROVIDER.fullmatch(provider):
             provider, _, tail = provider.partition("/")
@@ -166,11 +175,14 @@ class WebhookEndpoint:
             body=body,
             source_ip=source_ip,
             request_id=request_id,
+            trace=span.context,
         )
         try:
             outcome = await self._batcher.submit(webhook)
         except OverloadedError:
             return _problem(_OVERLOADED, request_id)
+        if span is not traces.NO_SPAN:
+            tell_outcome(span, provider if provider in self._allow else OTHER_PROVIDER, outcome)
         return self._answer_to(outcome, provider, request_id)
 
     async def _read_body(self, receive: Receive, headers: RawHeaders) -> bytes:

@@ -19,6 +19,7 @@ from services.ingress.servicer import IngressServicer, process_events_by
 from services.ingress.signature_counts import SignatureCounts
 from services.ingress.stored_secrets import StoredSecrets
 from services.ingress.throttle_feed import ThrottleFeedServicer
+from services.ingress.tracing import EventTraces
 from tenrusl.api.ingress.v1 import (
     ingress_pb2,
     ingress_pb2_grpc,
@@ -76,7 +77,9 @@ async def serve(settings: Settings, registry: CollectorRegistry) -> None:
     store = EventStore(engine, partition_days=settings.payload_partition_days)
     keys = KeySource(HttpsClient(ca_file=settings.key_ca_file).get, clock)
     postback = Postback(HttpsClient().post, clock)
-    handoff = Handoff(process_events_by(processor_pb2_grpc.ProcessorServiceStub(channel)), metrics)
+    event_traces = EventTraces()
+    processor = processor_pb2_grpc.ProcessorServiceStub(channel)
+    handoff = Handoff(process_events_by(processor, event_traces), metrics)
     quarantine = Quarantine(
         engine,
         cipher,
@@ -116,7 +119,7 @@ async def serve(settings: Settings, registry: CollectorRegistry) -> None:
     )
     server.add(
         ingress_pb2_grpc.add_IngressServiceServicer_to_server,
-        IngressServicer(acceptor),
+        IngressServicer(acceptor, event_traces),
         ingress_pb2.DESCRIPTOR.services_by_name["IngressService"].full_name,
     )
     server.add(

@@ -15,6 +15,7 @@ from services.ingress.metrics import IngressMetrics
 from tenrusl.clock import Clock
 from tenrusl.errors import Reason, UnavailableError
 from tenrusl.keysources.source import KeySource, KeyUnavailableError
+from tenrusl.observability import traces
 from tenrusl.postback.source import Postback, PostbackUnavailableError
 from tenrusl.providers.types import Credentials, Provider, Reply
 from tenrusl.store.event_store import EventStore, StoreRefusedError, StoreResult
@@ -160,7 +161,7 @@ class Acceptor:
             async with asyncio.timeout_at(deadline):
                 return await self._postback.credentials_for(provider, delivery.webhook, fetched, now.timestamp())
         except (PostbackUnavailableError, TimeoutError) as exc:
-            _log.warning("not verified", provider=provider.name, request_id=delivery.request_id, error=str(exc))
+            _log.warning("not verified", error=str(exc), **_about(delivery))
             return _VERIFICATION_UNAVAILABLE
 
     async def _fetch_key(
@@ -174,7 +175,7 @@ class Acceptor:
             async with asyncio.timeout_at(deadline):
                 return await self._keys.credentials_for(provider, delivery.webhook, credentials)
         except (KeyUnavailableError, TimeoutError) as exc:
-            _log.warning("key not fetched", provider=provider.name, request_id=delivery.request_id, error=str(exc))
+            _log.warning("key not fetched", error=str(exc), **_about(delivery))
             return _KEY_UNAVAILABLE
 
     def _with_reply(self, delivery: Delivery, outcome: Outcome) -> Outcome:
@@ -193,14 +194,15 @@ class Acceptor:
         except Exception:
             # A defect in one provider's code must not cost the other webhooks of the batch. It is answered
             # 503, so the provider sends it again, and the log has the traceback.
-            _log.exception("cannot judge", provider=delivery.provider, request_id=delivery.request_id)
+            _log.exception("cannot judge", **_about(delivery))
             return _DEFECT
 
     async def _store_batch(self, batch: list[NewEvent], now: datetime) -> dict[_Key, Outcome]:
         try:
             return await self._store_events(batch, now)
         except UnavailableError as exc:
-            _log.warning("not stored", webhooks=len(batch), error=repr(exc.__cause__))
+            request_ids = [event.request_id for event in batch]
+            _log.warning("not stored", webhooks=len(batch), error=repr(exc.__cause__), request_ids=request_ids)
             return {_key(event): _DATABASE_DOWN for event in batch}
         except StoreRefusedError:
             # One of them is not to the database's liking: the others must not wait for it.
@@ -214,7 +216,8 @@ class Acceptor:
             except UnavailableError:
                 outcomes[_key(event)] = _DATABASE_DOWN
             except StoreRefusedError as exc:
-                _log.error("refused by the database", request_id=event.request_id, sqlstate=exc.sqlstate)
+                about = {"provider": event.provider, "request_id": event.request_id}
+                _log.error("refused by the database", sqlstate=exc.sqlstate, **about)
                 outcomes[_key(event)] = _REFUSED
         return outcomes
 
@@ -222,6 +225,12 @@ class Acceptor:
         result = await self._store.store(batch, received_at=now, next_retry_at=now + self._handoff_delay)
         self._hand_off([*result.fresh.values(), *result.untried])
         return {_key(event): _outcome(result, (event.provider, event.event_id)) for event in batch}
+
+
+def _about(delivery: Delivery) -> dict[str, str]:
+    """What a log line about one webhook names it by."""
+    named = {"provider": delivery.provider, "request_id": delivery.request_id}
+    return named | traces.log_fields(delivery.trace)
 
 
 def _key(event: NewEvent) -> _Key:

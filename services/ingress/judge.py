@@ -12,6 +12,7 @@ from urllib.parse import unquote_plus
 from tenrusl.crypto import PayloadCipher
 from tenrusl.errors import Reason
 from tenrusl.ids import uuid7
+from tenrusl.observability.traces import NOWHERE, TraceContext
 from tenrusl.providers.body import MalformedWebhookError
 from tenrusl.providers.types import (
     Credentials,
@@ -72,11 +73,12 @@ _REPLIED = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """One HTTP request as the gateway passed it on."""
+    """One HTTP request as the gateway passed it on. trace: where its span stands."""
 
     provider: str
     webhook: Webhook
     request_id: str
+    trace: TraceContext = NOWHERE
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,7 @@ async def apply_events(
     while True:
         ours = [event for event in events if event.id not in lost]
         try:
-            async with transaction(engine) as connection:
+            async with transaction(engine, "apply events") as connection:
                 return await _Batch(connection, now).apply(ours, create_unknown=create_unknown)
         except _ClaimLostError as exc:
             # Somebody else has them since their lease ended. Without them, once more.
@@ -166,6 +166,7 @@ def _warn_of_other_amounts(state: PaymentState, events: Iterable[ClaimedEvent]) 
             _log.warning(
                 "another amount than announced",
                 payment=str(state.id),
+                provider=event.provider,
                 event_id=str(event.id),
                 announced=f"{state.amount_minor} {state.currency}",
                 reported=f"{event.amount_minor} {event.currency}",

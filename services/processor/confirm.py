@@ -90,7 +90,7 @@ class Confirmation:
             event, error = tasks[task], task.exception()
             if error is not None:
                 # Foreign code: whatever it raises concerns this event only, and is logged with its traceback.
-                _log.error("confirmer failed", provider=event.provider, id=str(event.id), exc_info=error)
+                _log.error("confirmer failed", provider=event.provider, event_id=str(event.id), exc_info=error)
                 sifted.failures[event.id] = _FAILED
             elif task.result() is Answer.REFUTED:
                 sifted.failures[event.id] = _REFUTED

@@ -48,7 +48,7 @@ class Directives:
         mocks = [event for event in events if event.provider == MOCK]
         if not mocks:
             return orders
-        async with autocommit(self._engine) as connection:
+        async with autocommit(self._engine, "read payloads") as connection:
             payloads = await sealed_payloads(connection, mocks)
         for event in mocks:
             sealed = payloads.get(event.id)

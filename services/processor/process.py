@@ -174,7 +174,7 @@ class Processor:
         claim = Claim(event_ids, claimed_at=now, lease_ends_at=now + self._lease)
         asked = False
         try:
-            async with autocommit(self._engine) as connection:
+            async with autocommit(self._engine, "claim events") as connection:
                 asked = True
                 claimed = await claim_events(
                     connection,
@@ -265,7 +265,7 @@ class Processor:
             raise
         except Exception as exc:
             # Whatever it is, it is this batch's own: it is logged, and settled as a failure with a retry.
-            _log.exception("cannot apply", events=[str(event.id) for event in events])
+            _log.exception("cannot apply", events=len(events), event_ids=[str(event.id) for event in events])
             failure = Failure("defect", type(exc).__name__)
         if len(events) == 1:
             return Applied(), {events[0].id: failure}
@@ -282,7 +282,7 @@ class Processor:
         return await apply_events(self._engine, events, now=now, create_unknown=self._create_unknown)
 
     async def _release(self, events: Sequence[UnappliedEvent]) -> dict[UUID, Result]:
-        async with autocommit(self._engine) as connection:
+        async with autocommit(self._engine, "release events") as connection:
             held = await release_events(connection, events)
         return {
             item.id: Result(ResultStatus(item.status), item.failure_code or "") for item in events if item.id in held

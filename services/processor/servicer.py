@@ -9,10 +9,12 @@ from grpc import aio
 from services.processor.look_up import look_up
 from services.processor.messages import lookup_message, waiting_message
 from services.processor.process import SKIPPED, Processor, Result, ResultStatus, Rules
+from services.processor.tracing import process_span, tell_results
 from services.processor.unconfirmed import UnconfirmedEvents
 from tenrusl.api.processor.v1 import processor_pb2, processor_pb2_grpc
 from tenrusl.backoff import MAX_ATTEMPTS
 from tenrusl.errors import FieldViolation, InvalidFieldError
+from tenrusl.observability import traces
 from tenrusl.rpc.backoff_modes import BACKOFF_MODES
 from tenrusl.store.engine import Engine
 
@@ -40,7 +42,10 @@ class ProcessorServicer(processor_pb2_grpc.ProcessorServiceServicer):
     ) -> processor_pb2.ProcessEventsResponse:
         event_ids = _event_ids(request.event_ids)
         work = self._processor.hand_off if request.hand_off else self._processor.process
-        results = await work(_unique(event_ids), force=request.force, rules=_rules(request))
+        with process_span(request) as span:
+            results = await work(_unique(event_ids), force=request.force, rules=_rules(request))
+            if traces.enabled():
+                tell_results(span, results)
         return processor_pb2.ProcessEventsResponse(results=_results(event_ids, results))
 
     async def ListUnconfirmedEvents(  # noqa: N802 - the name of the RPC

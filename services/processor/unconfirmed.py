@@ -50,7 +50,7 @@ class UnconfirmedEvents:
         now = self._clock.now()
         async with autocommit(self._engine) as connection:
             confirmed = await confirm_events(connection, event_ids, confirmed_by=confirmed_by, now=now)
-        _log.info("events confirmed", confirmed_by=confirmed_by, events=len(confirmed))
+        _log.info("events confirmed", confirmed_by=confirmed_by, event_ids=sorted(map(str, confirmed)))
         # With force, since the try in which it was held back must not count against the last attempt.
         done = await self._processor.process(sorted(confirmed), force=True) if confirmed else {}
         return {event_id: done.get(event_id, SKIPPED) for event_id in event_ids}
@@ -60,7 +60,7 @@ class UnconfirmedEvents:
         _check_name("refuted_by", refuted_by)
         async with autocommit(self._engine) as connection:
             refuted = await refute_events(connection, event_ids, message=f"refuted by {refuted_by}")
-        _log.info("events refuted", refuted_by=refuted_by, events=len(refuted))
+        _log.info("events refuted", refuted_by=refuted_by, event_ids=sorted(map(str, refuted)))
         result = Result(ResultStatus.DEAD_LETTER, "refuted")
         return {event_id: result if event_id in refuted else SKIPPED for event_id in event_ids}
 

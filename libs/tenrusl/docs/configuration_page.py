@@ -31,6 +31,9 @@ _RULES = """\
   `TENRUSL_GRPC_INSECURE`.
 - `TENRUSL_GRPC_TLS_CERT_FILE`, `TENRUSL_GRPC_TLS_KEY_FILE` and `TENRUSL_GRPC_TLS_CA_FILE` are set together or not at
   all, and read again when they change: [tls.md](tls.md). The command line reads them too.
+- Traces are on where `OTEL_TRACES_EXPORTER` or an endpoint says so, and `OTEL_SDK_DISABLED` does not forbid it. Then
+  OpenTelemetry reads more by itself: the other `OTEL_EXPORTER_OTLP_*` (certificates, headers, timeout), `OTEL_BSP_*`
+  and `OTEL_RESOURCE_ATTRIBUTES`.
 """
 
 

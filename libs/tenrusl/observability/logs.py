@@ -11,6 +11,7 @@ from typing import Any
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from tenrusl.observability import traces
 from tenrusl.rpc.context import request_id
 
 MASKED_KEYS = frozenset(
@@ -25,6 +26,7 @@ def configure(*, service: str, json: bool) -> None:
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _add_request_id,
+        _add_trace,
         _add_service(service),
         _mask,
     ]
@@ -68,6 +70,13 @@ def _add_service(service: str) -> Processor:
 def _add_request_id(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
     if current := request_id.get():
         event.setdefault("request_id", current)
+    return event
+
+
+def _add_trace(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    """Where the current span stands, unless the line is about another one."""
+    if traces.enabled() and "trace_id" not in event:
+        event.update(traces.log_fields())
     return event
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import grpc
 from grpc import aio
 
+from tenrusl.observability import traces
 from tenrusl.rpc.server import MAX_MESSAGE_BYTES
 from tenrusl.rpc.tls_channel import TlsChannel
 from tenrusl.tls_files import TlsFiles
@@ -67,10 +68,11 @@ def build_channel(target: str, *, tls: TlsFiles | None = None, metadata: Metadat
     """A channel to `target`, e.g. "dns:///ingress:50051": round robin over its addresses. Connects by itself.
 
     tls: None for plaintext; else the server's certificate must have the host of `target` in it (an address: as an IP
-    address). metadata: sent with every call. Call it inside a running event loop, and close it. Raises SettingsError.
+    address). metadata: sent with every call; so is, while tracing is on, where the current span stands. Call it inside
+    a running event loop, and close it. Raises SettingsError.
     """
     interceptors: list[aio.ClientInterceptor] | None = None
-    if metadata:
+    if metadata or traces.enabled():
         interceptors = [_UnaryWithMetadata(metadata), _StreamWithMetadata(metadata)]
 
     def open_channel(credentials: grpc.ChannelCredentials) -> aio.Channel:
@@ -88,7 +90,8 @@ class _WithMetadata:
         self._metadata = metadata
 
     def _with(self, details: Any) -> Any:
-        return details._replace(metadata=aio.Metadata(*(details.metadata or ()), *self._metadata))
+        added = (*self._metadata, *traces.outgoing_metadata())
+        return details._replace(metadata=aio.Metadata(*(details.metadata or ()), *added))
 
 
 class _UnaryWithMetadata(_WithMetadata, aio.UnaryUnaryClientInterceptor):

@@ -1,5 +1,5 @@
-"""What happens around each call of our own services, outermost first: request id, access log and metrics, error
-mapping, deadline, concurrency limit.
+"""What happens around each call of our own services, outermost first: span (while tracing is on), request id, access
+log and metrics, error mapping, deadline, concurrency limit.
 
 Health and reflection pass untouched: probes must be answered when a server is full, and would drown its log.
 Each step wraps a handler once, at its first call; the cost per call is five function calls. A handler that streams
@@ -21,6 +21,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from tenrusl.clock import Clock
 from tenrusl.errors import OverloadedError, TenruslError
+from tenrusl.observability import traces
 from tenrusl.rpc.context import REQUEST_ID_KEY, request_id, request_id_or_new
 from tenrusl.rpc.errors import DeadlinePassedError, internal_status, status_of
 
@@ -54,6 +55,7 @@ class RpcMetrics:
 def standard_steps(metrics: RpcMetrics, clock: Clock, max_concurrent_rpcs: int) -> tuple[Step, ...]:
     """The steps of every server, outermost first. Calls beyond `max_concurrent_rpcs` are refused at once."""
     return (
+        *((with_span,) if traces.enabled() else ()),
         with_request_id(clock),
         with_access_log(metrics),
         with_errors,
@@ -101,6 +103,25 @@ def _writing(responses: Any) -> Handler:
         async with aclosing(responses(request, context)) as stream:
             async for response in stream:
                 await context.write(response)
+
+    return call
+
+
+def with_span(method: str, handler: Handler) -> Handler:
+    """A span below the caller's. QUIET_METHODS have one only where the caller has."""
+    name = method.removeprefix("/")
+    attributes = {"rpc.system.name": "grpc", "rpc.method": name}
+
+    async def call(request: Any, context: Context) -> Any:
+        metadata = context.invocation_metadata() or ()
+        parent = traces.context_from((key, value) for key, value in metadata if isinstance(value, str))
+        if method in QUIET_METHODS and parent is traces.NOWHERE:
+            return await handler(request, context)
+        with traces.span(name, kind=traces.Kind.SERVER, parent=parent, attributes=attributes) as span:
+            try:
+                return await handler(request, context)
+            finally:
+                span.set({"rpc.response.status_code": _code_name(context)})
 
     return call
 

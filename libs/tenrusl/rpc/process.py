@@ -1,4 +1,4 @@
-"""What every service's `__main__` does around its object graph: settings, logs, metrics, event loop, exit code."""
+"""What every service's `__main__` does around its object graph: settings, logs, metrics, traces, event loop, exit."""
 
 import gc
 import sys
@@ -8,7 +8,7 @@ from typing import Any
 import uvloop
 from prometheus_client import CollectorRegistry
 
-from tenrusl.observability import logs, metrics
+from tenrusl.observability import logs, metrics, traces
 from tenrusl.observability.loop_lag import LoopLag
 from tenrusl.rpc.listening import ListenError
 from tenrusl.rpc.tls import watch_expiry
@@ -37,11 +37,13 @@ def run(
         if settings.grpc_tls is not None:
             watch_expiry(registry, settings.grpc_tls)
         stop_metrics = metrics.serve(registry, metrics_address(settings), f"TENRUSL_{name.upper()}_METRICS")
+        stop_traces = traces.configure(settings, service=name)
         _tune_garbage_collection()
         try:
             uvloop.run(_without_group(_measured(serve(settings, registry), LoopLag(registry))))
         finally:
             stop_metrics()
+            stop_traces()
     except SettingsError as exc:
         sys.stderr.write(f"{name}: {exc}\n")
         return EXIT_WRONG_SETTINGS

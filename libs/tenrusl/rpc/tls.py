@@ -16,9 +16,10 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
-from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client import CollectorRegistry
 
 from tenrusl.file_stamps import stamp_of
+from tenrusl.observability.certificates import certificate_expiry_gauge
 from tenrusl.setting_forms import SettingsError
 from tenrusl.tls_files import CA_FILE, CERT_FILE, KEY_FILE, TlsFiles
 
@@ -118,11 +119,7 @@ def watch_expiry(registry: CollectorRegistry, files: TlsFiles) -> None:
         watched.refresh()
         return watched.identity.expires_at.timestamp()
 
-    Gauge(
-        "tenrusl_grpc_certificate_expiry_timestamp_seconds",
-        "End of the certificate that this process shows in gRPC, in Unix time",
-        registry=registry,
-    ).set_function(expiry)
+    certificate_expiry_gauge(registry).set_function(expiry)
 
 
 def _server_configuration(identity: Identity) -> grpc.ServerCertificateConfiguration:

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import NullPool
 
 from tenrusl.errors import Reason, UnavailableError
+from tenrusl.observability import traces
 
 # The name by which other packages pass it on; SQL itself stays in tenrusl.store.
 Connection = AsyncConnection
@@ -44,6 +45,9 @@ _PATIENT_SESSION = _SESSION | {
 }
 # The server is taken for gone when it leaves sent data unacknowledged this long.
 TCP_USER_TIMEOUT_MS = 10_000
+
+
+_SQL = {"db.system.name": "postgresql"}
 
 
 class Engine:
@@ -130,19 +134,32 @@ class NoConnectionError(ContentionError):
 
 
 @asynccontextmanager
-async def autocommit(engine: Engine) -> AsyncIterator[AsyncConnection]:
-    """A connection on which each statement is its own transaction. Raises UnavailableError."""
-    opening = _timed(engine, "autocommit", engine.autocommitting.connect())
-    async with database_errors(engine.autocommitting), opening as connection:
-        yield connection
+async def autocommit(engine: Engine, purpose: str = "query") -> AsyncIterator[AsyncConnection]:
+    """A connection on which each statement is its own transaction. Raises UnavailableError.
+
+    purpose: names the span of what is done on it, the wait for it included.
+    """
+    with _sql_span(purpose):
+        opening = _timed(engine, "autocommit", engine.autocommitting.connect())
+        async with database_errors(engine.autocommitting), opening as connection:
+            yield connection
 
 
 @asynccontextmanager
-async def transaction(engine: Engine) -> AsyncIterator[AsyncConnection]:
-    """A connection in a transaction, committed at the end. Raises UnavailableError."""
-    opening = _timed(engine, "transaction", engine.transactional.begin())
-    async with database_errors(engine.transactional), opening as connection:
-        yield connection
+async def transaction(engine: Engine, purpose: str = "transaction") -> AsyncIterator[AsyncConnection]:
+    """A connection in a transaction, committed at the end. Raises UnavailableError. purpose: as of `autocommit`."""
+    with _sql_span(purpose):
+        opening = _timed(engine, "transaction", engine.transactional.begin())
+        async with database_errors(engine.transactional), opening as connection:
+            yield connection
+
+
+def _sql_span(purpose: str) -> traces.Span:
+    return (
+        traces.span_within(f"SQL {purpose}", kind=traces.Kind.CLIENT, attributes=_SQL)
+        if traces.enabled()
+        else traces.NO_SPAN
+    )
 
 
 @asynccontextmanager

@@ -145,13 +145,7 @@ class HttpStack:
 
     async def send(self, data: bytes) -> Answer:
         """Sends bytes as they are over a connection of their own, and reads one answer."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        try:
-            writer.write(data)
-            await writer.drain()
-            return await read_answer(reader)
-        finally:
-            writer.close()
+        return await send_to(self.port, data)
 
     async def events(self) -> list[StoredEvent]:
         """Every event with its payload."""
@@ -175,6 +169,17 @@ class HttpStack:
                 await connection.exec_driver_sql(f"DELETE FROM {table}")
 
 
+async def send_to(port: int, data: bytes) -> Answer:
+    """As `HttpStack.send`."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        writer.write(data)
+        await writer.drain()
+        return await read_answer(reader)
+    finally:
+        writer.close()
+
+
 @asynccontextmanager
 async def http_stack(database_url: str) -> AsyncIterator[HttpStack]:
     """Serves until left."""
@@ -187,7 +192,7 @@ async def http_stack(database_url: str) -> AsyncIterator[HttpStack]:
         credentials=SettableCredentials(),
     )
     try:
-        async with _ingress(stack, settings) as target, _gateway(target) as stack.port:
+        async with _ingress(stack, settings) as target, running_gateway(target) as stack.port:
             yield stack
     finally:
         await stack.engine.dispose()
@@ -240,9 +245,9 @@ async def _ingress(stack: HttpStack, settings: Settings) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def _gateway(target: str) -> AsyncIterator[int]:
-    """The port of a running gateway."""
-    settings = load(ENVIRON | {"TENRUSL_INGRESS_TARGET": target, "TENRUSL_PROCESSOR_TARGET": target})
+async def running_gateway(ingress: str, processor: str = "") -> AsyncIterator[int]:
+    """The port of a running gateway, in front of these gRPC targets."""
+    settings = load(ENVIRON | {"TENRUSL_INGRESS_TARGET": ingress, "TENRUSL_PROCESSOR_TARGET": processor or ingress})
     answers = {
         name: ProviderAnswers(
             replies=provider.replies, methods=provider.methods, takes_path_tail=provider.takes_path_tail

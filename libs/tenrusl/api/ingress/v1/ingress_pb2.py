@@ -25,27 +25,27 @@ _sym_db = _symbol_database.Default()
 from tenrusl.api.common.v1 import common_pb2 as tenrusl_dot_api_dot_common_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$tenrusl/api/ingress/v1/ingress.proto\x12\x16tenrusl.api.ingress.v1\x1a\"tenrusl/api/common/v1/common.proto\"J\n\x15\x41\x63\x63\x65ptWebhooksRequest\x12\x31\n\x08webhooks\x18\x01 \x03(\x0b\x32\x1f.tenrusl.api.ingress.v1.Webhook\"\xae\x01\n\x07Webhook\x12\x10\n\x08provider\x18\x01 \x01(\t\x12\x0e\n\x06method\x18\x02 \x01(\t\x12\x0c\n\x04path\x18\x03 \x01(\t\x12\r\n\x05query\x18\x04 \x01(\t\x12/\n\x07headers\x18\x05 \x03(\x0b\x32\x1e.tenrusl.api.ingress.v1.Header\x12\x0c\n\x04\x62ody\x18\x06 \x01(\x0c\x12\x11\n\tsource_ip\x18\x07 \x01(\t\x12\x12\n\nrequest_id\x18\x08 \x01(\t\"%\n\x06Header\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\"R\n\x16\x41\x63\x63\x65ptWebhooksResponse\x12\x38\n\x08outcomes\x18\x01 \x03(\x0b\x32&.tenrusl.api.ingress.v1.WebhookOutcome\"\xcc\x01\n\x0eWebhookOutcome\x12?\n\x0b\x64isposition\x18\x01 \x01(\x0e\x32*.tenrusl.api.ingress.v1.WebhookDisposition\x12\x32\n\x06reason\x18\x02 \x01(\x0e\x32\".tenrusl.api.common.v1.ErrorReason\x12\x10\n\x08\x65vent_id\x18\x03 \x01(\t\x12\x33\n\x05reply\x18\x04 \x01(\x0b\x32$.tenrusl.api.ingress.v1.WebhookReply\"B\n\x0cWebhookReply\x12\x0e\n\x06status\x18\x01 \x01(\x05\x12\x14\n\x0c\x63ontent_type\x18\x02 \x01(\t\x12\x0c\n\x04\x62ody\x18\x03 \x01(\x0c*\x8f\x03\n\x12WebhookDisposition\x12#\n\x1fWEBHOOK_DISPOSITION_UNSPECIFIED\x10\x00\x12 \n\x1cWEBHOOK_DISPOSITION_ACCEPTED\x10\x01\x12!\n\x1dWEBHOOK_DISPOSITION_DUPLICATE\x10\x02\x12 \n\x1cWEBHOOK_DISPOSITION_REJECTED\x10\x03\x12(\n$WEBHOOK_DISPOSITION_UNKNOWN_PROVIDER\x10\x04\x12.\n*WEBHOOK_DISPOSITION_UNSUPPORTED_MEDIA_TYPE\x10\x05\x12!\n\x1dWEBHOOK_DISPOSITION_MALFORMED\x10\x06\x12*\n&WEBHOOK_DISPOSITION_METHOD_NOT_ALLOWED\x10\x07\x12\"\n\x1eWEBHOOK_DISPOSITION_NOT_STORED\x10\x08\x12 \n\x1cWEBHOOK_DISPOSITION_ANSWERED\x10\t2\x81\x01\n\x0eIngressService\x12o\n\x0e\x41\x63\x63\x65ptWebhooks\x12-.tenrusl.api.ingress.v1.AcceptWebhooksRequest\x1a..tenrusl.api.ingress.v1.AcceptWebhooksResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$tenrusl/api/ingress/v1/ingress.proto\x12\x16tenrusl.api.ingress.v1\x1a\"tenrusl/api/common/v1/common.proto\"J\n\x15\x41\x63\x63\x65ptWebhooksRequest\x12\x31\n\x08webhooks\x18\x01 \x03(\x0b\x32\x1f.tenrusl.api.ingress.v1.Webhook\"\xd7\x01\n\x07Webhook\x12\x10\n\x08provider\x18\x01 \x01(\t\x12\x0e\n\x06method\x18\x02 \x01(\t\x12\x0c\n\x04path\x18\x03 \x01(\t\x12\r\n\x05query\x18\x04 \x01(\t\x12/\n\x07headers\x18\x05 \x03(\x0b\x32\x1e.tenrusl.api.ingress.v1.Header\x12\x0c\n\x04\x62ody\x18\x06 \x01(\x0c\x12\x11\n\tsource_ip\x18\x07 \x01(\t\x12\x12\n\nrequest_id\x18\x08 \x01(\t\x12\x13\n\x0btraceparent\x18\t \x01(\t\x12\x12\n\ntracestate\x18\n \x01(\t\"%\n\x06Header\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\"R\n\x16\x41\x63\x63\x65ptWebhooksResponse\x12\x38\n\x08outcomes\x18\x01 \x03(\x0b\x32&.tenrusl.api.ingress.v1.WebhookOutcome\"\xcc\x01\n\x0eWebhookOutcome\x12?\n\x0b\x64isposition\x18\x01 \x01(\x0e\x32*.tenrusl.api.ingress.v1.WebhookDisposition\x12\x32\n\x06reason\x18\x02 \x01(\x0e\x32\".tenrusl.api.common.v1.ErrorReason\x12\x10\n\x08\x65vent_id\x18\x03 \x01(\t\x12\x33\n\x05reply\x18\x04 \x01(\x0b\x32$.tenrusl.api.ingress.v1.WebhookReply\"B\n\x0cWebhookReply\x12\x0e\n\x06status\x18\x01 \x01(\x05\x12\x14\n\x0c\x63ontent_type\x18\x02 \x01(\t\x12\x0c\n\x04\x62ody\x18\x03 \x01(\x0c*\x8f\x03\n\x12WebhookDisposition\x12#\n\x1fWEBHOOK_DISPOSITION_UNSPECIFIED\x10\x00\x12 \n\x1cWEBHOOK_DISPOSITION_ACCEPTED\x10\x01\x12!\n\x1dWEBHOOK_DISPOSITION_DUPLICATE\x10\x02\x12 \n\x1cWEBHOOK_DISPOSITION_REJECTED\x10\x03\x12(\n$WEBHOOK_DISPOSITION_UNKNOWN_PROVIDER\x10\x04\x12.\n*WEBHOOK_DISPOSITION_UNSUPPORTED_MEDIA_TYPE\x10\x05\x12!\n\x1dWEBHOOK_DISPOSITION_MALFORMED\x10\x06\x12*\n&WEBHOOK_DISPOSITION_METHOD_NOT_ALLOWED\x10\x07\x12\"\n\x1eWEBHOOK_DISPOSITION_NOT_STORED\x10\x08\x12 \n\x1cWEBHOOK_DISPOSITION_ANSWERED\x10\t2\x81\x01\n\x0eIngressService\x12o\n\x0e\x41\x63\x63\x65ptWebhooks\x12-.tenrusl.api.ingress.v1.AcceptWebhooksRequest\x1a..tenrusl.api.ingress.v1.AcceptWebhooksResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tenrusl.api.ingress.v1.ingress_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_WEBHOOKDISPOSITION']._serialized_start=752
-  _globals['_WEBHOOKDISPOSITION']._serialized_end=1151
+  _globals['_WEBHOOKDISPOSITION']._serialized_start=793
+  _globals['_WEBHOOKDISPOSITION']._serialized_end=1192
   _globals['_ACCEPTWEBHOOKSREQUEST']._serialized_start=100
   _globals['_ACCEPTWEBHOOKSREQUEST']._serialized_end=174
   _globals['_WEBHOOK']._serialized_start=177
-  _globals['_WEBHOOK']._serialized_end=351
-  _globals['_HEADER']._serialized_start=353
-  _globals['_HEADER']._serialized_end=390
-  _globals['_ACCEPTWEBHOOKSRESPONSE']._serialized_start=392
-  _globals['_ACCEPTWEBHOOKSRESPONSE']._serialized_end=474
-  _globals['_WEBHOOKOUTCOME']._serialized_start=477
-  _globals['_WEBHOOKOUTCOME']._serialized_end=681
-  _globals['_WEBHOOKREPLY']._serialized_start=683
-  _globals['_WEBHOOKREPLY']._serialized_end=749
-  _globals['_INGRESSSERVICE']._serialized_start=1154
-  _globals['_INGRESSSERVICE']._serialized_end=1283
+  _globals['_WEBHOOK']._serialized_end=392
+  _globals['_HEADER']._serialized_start=394
+  _globals['_HEADER']._serialized_end=431
+  _globals['_ACCEPTWEBHOOKSRESPONSE']._serialized_start=433
+  _globals['_ACCEPTWEBHOOKSRESPONSE']._serialized_end=515
+  _globals['_WEBHOOKOUTCOME']._serialized_start=518
+  _globals['_WEBHOOKOUTCOME']._serialized_end=722
+  _globals['_WEBHOOKREPLY']._serialized_start=724
+  _globals['_WEBHOOKREPLY']._serialized_end=790
+  _globals['_INGRESSSERVICE']._serialized_start=1195
+  _globals['_INGRESSSERVICE']._serialized_end=1324
 # @@protoc_insertion_point(module_scope)

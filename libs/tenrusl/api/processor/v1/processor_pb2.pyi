@@ -26,18 +26,20 @@ EVENT_RESULT_STATUS_UNCONFIRMED: EventResultStatus
 EVENT_RESULT_STATUS_CLAIMED: EventResultStatus
 
 class ProcessEventsRequest(_message.Message):
-    __slots__ = ("event_ids", "force", "max_attempts", "mode", "hand_off")
+    __slots__ = ("event_ids", "force", "max_attempts", "mode", "hand_off", "traceparents")
     EVENT_IDS_FIELD_NUMBER: _ClassVar[int]
     FORCE_FIELD_NUMBER: _ClassVar[int]
     MAX_ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
     MODE_FIELD_NUMBER: _ClassVar[int]
     HAND_OFF_FIELD_NUMBER: _ClassVar[int]
+    TRACEPARENTS_FIELD_NUMBER: _ClassVar[int]
     event_ids: _containers.RepeatedScalarFieldContainer[str]
     force: bool
     max_attempts: int
     mode: _common_pb2.BackoffMode
     hand_off: bool
-    def __init__(self, event_ids: _Optional[_Iterable[str]] = ..., force: _Optional[bool] = ..., max_attempts: _Optional[int] = ..., mode: _Optional[_Union[_common_pb2.BackoffMode, str]] = ..., hand_off: _Optional[bool] = ...) -> None: ...
+    traceparents: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, event_ids: _Optional[_Iterable[str]] = ..., force: _Optional[bool] = ..., max_attempts: _Optional[int] = ..., mode: _Optional[_Union[_common_pb2.BackoffMode, str]] = ..., hand_off: _Optional[bool] = ..., traceparents: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ProcessEventsResponse(_message.Message):
     __slots__ = ("results",)
