@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from services.admin.paging import page_token, read_page_size, read_page_token
 from tenrusl.errors import FieldViolation, InvalidFieldError
+from tenrusl.rpc.paging import page_token, read_page_size, read_page_token
 from tenrusl.store.audit import ChainBreak, ChainedEntry, list_entries, verify_chain
 from tenrusl.store.engine import Engine, autocommit
 

@@ -58,6 +58,7 @@ def build_backlog_servicer(
         replay=Replay(
             engine=engine, process=client.process, providers=providers, clock=clock, monotonic=time.monotonic
         ),
-        dead_letters=DeadLetters(engine=engine, processor=client, providers=providers, clock=clock),
+        dead_letters=DeadLetters(engine=engine, providers=providers, clock=clock),
+        processor=client,
         requests=BacklogRequests(providers),
     )

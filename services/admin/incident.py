@@ -6,11 +6,11 @@ from datetime import datetime
 from uuid import UUID
 
 from services.admin.caller import Caller
-from services.admin.events import MAX_AUDIT_ENTRIES, Events, Happening, event_target
+from services.admin.events import MAX_AUDIT_ENTRIES, Events, Happening
 from services.admin.payload import Payloads
 from tenrusl.clock import Clock
 from tenrusl.errors import ConflictError
-from tenrusl.store.audit import append_entry, list_entries
+from tenrusl.store.audit import append_entry, event_target, list_entries
 from tenrusl.store.engine import Engine, autocommit, transaction
 from tenrusl.store.event_details import EventDetails, Transition, effect_of, transitions_of
 from tenrusl.store.payments import get_payment_by_reference

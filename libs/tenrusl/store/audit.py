@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -72,6 +73,16 @@ class ChainBreak:
 
     number: int
     reason: str
+
+
+def event_target(event_id: UUID) -> str:
+    """The target of entries about one event."""
+    return f"event/{event_id}"
+
+
+def events_target(event_ids: Sequence[UUID]) -> str:
+    """The target of an entry about these events; of several, their ids stand in `after`."""
+    return event_target(event_ids[0]) if len(event_ids) == 1 else "events"
 
 
 async def append_entry(connection: AsyncConnection, entry: AuditEntry) -> int:

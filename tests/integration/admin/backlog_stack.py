@@ -158,7 +158,8 @@ class Stack:
                 monotonic=lambda: sum(self.slept),
                 sleep=sleep,
             ),
-            dead_letters=DeadLetters(engine=engine, processor=processor, providers=PROVIDERS, clock=clock),
+            dead_letters=DeadLetters(engine=engine, providers=PROVIDERS, clock=clock),
+            processor=processor,
             requests=BacklogRequests(PROVIDERS),
         )
 
