@@ -57,7 +57,9 @@ class RejectedWebhooks:
         """A page of one provider. Raises InvalidFieldError, UnavailableError."""
         limit, position = read_page_size(page_size), read_page_token(token, [provider])
         async with autocommit(self._engine) as connection:
-            found = await list_rejected(connection, provider, limit=limit + 1, before=_id(position))
+            found = await list_rejected(
+                connection, provider, limit=limit + 1, now=self._clock.now(), before=_id(position)
+            )
         page = found[:limit]
         return RejectedPage(page, page_token(str(page[-1].id), [provider]) if len(found) > limit else "")
 
