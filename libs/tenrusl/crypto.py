@@ -49,6 +49,7 @@ class SecretCipher:
     def __init__(self, app_key: bytes) -> None:
         self._sealing = _Sealing(app_key, b"tenrusl signing secret")
         self._fingerprint_key = _derive(app_key, b"tenrusl signing secret fingerprint", KEY_BYTES)
+        self._token_key = _derive(app_key, b"tenrusl bearer token", KEY_BYTES)
 
     def seal(self, secret: Secret, *, provider: str, field: str, number: int) -> bytes:
         """Encrypts and binds to the version: it opens as that version of that field only."""
@@ -62,6 +63,10 @@ class SecretCipher:
         """32 bytes that are the same for the same secret of a field, and tell nothing without APP_KEY."""
         message = _named(provider, field, secret.reveal())
         return hmac.digest(self._fingerprint_key, message, hashlib.sha256)
+
+    def token_key(self, provider: str) -> Secret:
+        """The key for bearer tokens that are issued to a provider: the same in every process that has APP_KEY."""
+        return Secret(hmac.digest(self._token_key, _named(provider), hashlib.sha256).hex())
 
 
 class _Sealing:

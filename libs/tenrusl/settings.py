@@ -57,6 +57,10 @@ __all__ = [
 ]
 
 MIN_ADMIN_KEY_CHARACTERS = 32
+# The shortest time that an operator should watch after the provider has switched (15 to 60 minutes), and one that lets
+# a trial end.
+PRODUCTION_ROTATION_QUIET = timedelta(minutes=15)
+LOCAL_ROTATION_QUIET = timedelta(seconds=30)
 
 # provider → credential field → (version, secret) of each accepted version, newest last
 CredentialVersions = Mapping[str, Mapping[str, tuple[tuple[str, Secret], ...]]]
@@ -326,6 +330,13 @@ class Settings:
         "days after which the weekly report says that a provider's secret is due to be rotated",
         365,
     )
+    rotation_quiet_time: timedelta | None = setting(
+        "TENRUSL_ROTATION_QUIET_SECONDS",
+        seconds(1, 86400),
+        "how long the old secret must not match before a rotation is safe to complete; empty means 900 in production, "
+        "30 elsewhere",
+        None,
+    )
     max_concurrent_rpcs: int = setting(
         "TENRUSL_MAX_CONCURRENT_RPCS", integer(1, 10_000), "calls at once; beyond these, RESOURCE_EXHAUSTED", 64
     )
@@ -361,6 +372,13 @@ class Settings:
             raise SettingsError(["REDIS_HOST: is missing (or set REDIS_URL); `make run` starts a Redis of its own"])
         password = f":{quote(self.redis_password.reveal(), safe='')}@" if self.redis_password else ""
         return f"redis://{password}{self.redis_host}:{self.redis_port}/0"
+
+    @property
+    def rotation_quiet(self) -> timedelta:
+        if self.rotation_quiet_time is not None:
+            return self.rotation_quiet_time
+        production = self.app_env is AppEnv.PRODUCTION
+        return PRODUCTION_ROTATION_QUIET if production else LOCAL_ROTATION_QUIET
 
     @property
     def retry_policy(self) -> RetryPolicy:

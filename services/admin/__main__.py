@@ -82,6 +82,7 @@ async def serve(settings: Settings, registry: CollectorRegistry) -> None:
         cipher=SecretCipher(decode_app_key(settings.app_key)),
         notify=lambda: publish_secret_news(redis),
         clock=SystemClock(),
+        quiet=settings.rotation_quiet,
     )
     server.add(
         rotation_pb2_grpc.add_RotationServiceServicer_to_server,

@@ -57,7 +57,7 @@ class RejectedWebhooks:
         """A page of one provider. Raises InvalidFieldError, UnavailableError."""
         limit, before = read_page_size(page_size), read_id_token(token, [provider])
         async with autocommit(self._engine) as connection:
-            found = await list_rejected(connection, provider, limit=limit + 1, before=before)
+            found = await list_rejected(connection, provider, limit=limit + 1, now=self._clock.now(), before=before)
         page = found[:limit]
         return RejectedPage(page, page_token(str(page[-1].id), [provider]) if len(found) > limit else "")
 

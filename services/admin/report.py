@@ -146,7 +146,7 @@ def secret_ages(known: Known, now: datetime, *, max_age_days: int) -> list[Secre
 
 
 def _is_next(view: SecretView) -> bool:
-    return view.status is SecretStatus.NEXT or view.version == _NEXT_IN_ENVIRONMENT
+    return view.status is SecretStatus.NEXT or view.version.startswith(_NEXT_IN_ENVIRONMENT)
 
 
 def _age(view: SecretView, now: datetime, *, max_age_days: int, rotating: bool) -> SecretAge:

@@ -53,6 +53,7 @@ class RotationServicer(rotation_pb2_grpc.RotationServiceServicer):
             rejections_per_hour_now=state.rejections_now,
         )
         message.quiet_time.FromTimedelta(self._rotations.quiet)
+        message.quiet_left.FromTimedelta(state.quiet_left)
         return message
 
     async def CompleteRotation(  # noqa: N802 - the name of the RPC

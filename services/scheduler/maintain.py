@@ -15,13 +15,12 @@ from tenrusl.store.due import StrandedEvent, count_stale_leases, stranded_events
 from tenrusl.store.engine import Connection, Engine, autocommit
 from tenrusl.store.leftovers import BATCH_ROWS, forget_idempotency_keys, forget_rejected, forget_transmissions
 from tenrusl.store.partitions import add_partitions
+from tenrusl.store.rejected import REJECTED_KEPT
 from tenrusl.store.retention import database_now
 
 KIND = "maintenance"
 # Their signed time counts from 4 days back to 1 day ahead (docs/decisions/0012-transmissions.md).
 TRANSMISSIONS_KEPT = timedelta(days=6)
-# Time to put a secret right. What it holds was sent by anybody, so it is not kept longer.
-REJECTED_KEPT = timedelta(days=1)
 MAX_STALE_LEASES = 10_000
 MAX_STRANDED_EVENTS = 100
 _log = structlog.get_logger("maintenance")

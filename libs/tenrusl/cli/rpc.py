@@ -32,18 +32,22 @@ def admin_metadata(target: str) -> tuple[tuple[str, str], ...]:
     """The operator's key for calls to `target`: TENRUSL_ADMIN_KEY, or the content of TENRUSL_ADMIN_KEY_FILE.
 
     With neither, the key that `make run` left in this folder, for a service on this machine only. Empty without one.
-    Never an argument of the command: others could see it. Raises typer.Exit for a file that cannot be read.
+    Never an argument of the command: others could see it. Raises typer.Exit for a file that cannot be read, and for
+    a key that no metadata of gRPC can hold.
     """
-    key = os.environ.get("TENRUSL_ADMIN_KEY", "")
+    key, label = os.environ.get("TENRUSL_ADMIN_KEY", ""), "TENRUSL_ADMIN_KEY"
     named = os.environ.get("TENRUSL_ADMIN_KEY_FILE", "")
     path = Path(named) if named else _LOCAL_KEY if is_loopback_rpc_target(target) and _LOCAL_KEY.exists() else None
     if not key and path:
+        label = "TENRUSL_ADMIN_KEY_FILE" if named else str(_LOCAL_KEY)
         try:
             key = path.read_text(encoding="ascii").strip()
         except (OSError, UnicodeDecodeError) as exc:
-            label = "TENRUSL_ADMIN_KEY_FILE" if named else str(_LOCAL_KEY)
             print(f"{label}: cannot read it: {type(exc).__name__}", file=sys.stderr)
             raise typer.Exit(1) from None
+    if not (key.isascii() and key.isprintable()):
+        print(f"{label}: must be one line of printable ASCII characters", file=sys.stderr)
+        raise typer.Exit(1)
     return ((ADMIN_KEY, key),) if key else ()
 
 

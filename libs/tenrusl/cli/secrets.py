@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from getpass import getpass
+from math import ceil
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -32,13 +33,15 @@ _LeaveNone = Annotated[
     bool, typer.Option("--leave-none", help="Also when none is left, and every webhook will be rejected.")
 ]
 _BLOCKERS = {
-    rotation_pb2.BLOCKER_TOO_SOON: "it began too short a time ago; wait",
+    rotation_pb2.BLOCKER_TOO_SOON: "it began too short a time ago",
     rotation_pb2.BLOCKER_OLD_STILL_MATCHES: "the old secret has matched recently: the provider still signs with it",
     rotation_pb2.BLOCKER_NEW_NEVER_MATCHED: "the new secret has never matched: set it at the provider",
     rotation_pb2.BLOCKER_REJECTIONS_ROSE: "more webhooks are rejected than before it began: is the new secret right?",
     rotation_pb2.BLOCKER_INGRESS_SILENT: "an ingress does not report, or none does",
     rotation_pb2.BLOCKER_INGRESS_BEHIND: "an ingress does not accept the new secret yet; wait",
+    rotation_pb2.BLOCKER_INGRESS_CANNOT_READ: "an ingress cannot open the new secret: is its APP_KEY that of admin?",
 }
+_QUIET_BLOCKERS = (rotation_pb2.BLOCKER_TOO_SOON, rotation_pb2.BLOCKER_OLD_STILL_MATCHES)
 
 
 @rotate.command()
@@ -83,8 +86,10 @@ def status(provider: _Provider, field: _Field = "", json: Json = False, admin: A
         before, now = answer.rejections_per_hour_before, answer.rejections_per_hour_now
         print(f"rejected an hour: {before:.0f} before, {now:.0f} now")
         print("safe to complete" if answer.safe_to_complete else "not safe to complete:")
+        wait = f"; {ceil(answer.quiet_left.ToTimedelta().total_seconds())} s to go (TENRUSL_ROTATION_QUIET_SECONDS)"
         for blocker in answer.blockers:
-            print(f"- {_BLOCKERS.get(blocker, 'a reason that this version of the command does not know')}")
+            why = _BLOCKERS.get(blocker, "a reason that this version of the command does not know")
+            print(f"- {why}{wait if blocker in _QUIET_BLOCKERS else ''}")
     if not answer.safe_to_complete:
         raise typer.Exit(EXIT_NOT_SAFE)
 
@@ -183,10 +188,11 @@ def _read_secret(file: str) -> str:
         if file and file != _STDIN:
             text = Path(file).read_text(encoding="utf-8")
         elif file or not sys.stdin.isatty():
-            text = sys.stdin.read()
+            text = sys.stdin.buffer.read().decode().replace("\r\n", "\n")  # strictly, whatever the locale
         else:
             text = getpass("new secret (not shown): ")
-    except (OSError, UnicodeDecodeError, EOFError) as exc:
+            text.encode()  # a terminal of another encoding
+    except (OSError, UnicodeError, EOFError) as exc:
         print(f"cannot read the secret: {type(exc).__name__}", file=sys.stderr)
         raise typer.Exit(1) from None
     return text.rstrip("\r\n")

@@ -160,6 +160,7 @@ PROVIDER = Provider(
     switches={"classic_rsa": "classic_public_key_pem"},
     secret_field="secret_key",  # noqa: S106 - the name of a field
     credential_fields=("secret_key", "classic_public_key_pem"),
+    counted_fields=frozenset({"classic_public_key_pem"}),
     credential_checks={"classic_public_key_pem": check_rsa_public_key},
     content_types=frozenset({"application/json", "application/x-www-form-urlencoded"}),
     extract=extract,

@@ -19,7 +19,7 @@ from sqlalchemy import (
     Uuid,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 metadata = MetaData()
 _TIME = DateTime(timezone=True)
@@ -281,7 +281,7 @@ signing_secrets = Table(
         "field",
         "fingerprint",
         unique=True,
-        postgresql_where=text("status <> 'aborted'"),
+        postgresql_where=text("status IN ('next', 'current')"),
     ),
 )
 
@@ -335,4 +335,5 @@ ingress_reports = Table(
     Column("instance", Text, primary_key=True),
     Column("reported_at", _TIME, nullable=False),
     Column("revision", BigInteger, nullable=False),
+    Column("unreadable", ARRAY(Text), nullable=False, server_default=text("'{}'")),
 )

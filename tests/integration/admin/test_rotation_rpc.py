@@ -52,14 +52,15 @@ Code = grpc.StatusCode
 
 
 @pytest.fixture
-async def address(engine: Engine) -> AsyncIterator[str]:
-    """An admin that serves rotations; an ingress has reported a secret of mock."""
+async def address(engine: Engine, request: pytest.FixtureRequest) -> AsyncIterator[str]:
+    """An admin that serves rotations; an ingress has reported a secret of mock. The parameter is the quiet time."""
 
     async def notify() -> None:
         pass
 
+    quiet = getattr(request, "param", timedelta(0))
     rotations = Rotations(
-        engine=engine, providers=PROVIDERS, cipher=CIPHER, notify=notify, clock=FixedClock(), quiet=timedelta(0)
+        engine=engine, providers=PROVIDERS, cipher=CIPHER, notify=notify, clock=FixedClock(), quiet=quiet
     )
     server = RpcServer(
         name="admin",
@@ -138,20 +139,19 @@ async def test_no_secret_is_answered_logged_or_stored_in_the_clear(address: str,
         assert NEW.encode().hex() not in text
 
 
-async def tenrusl(address: str, *arguments: str, secret: str = "", key: str = ADMIN) -> tuple[int, str, str]:
+async def tenrusl(address: str, *arguments: str, secret: str | bytes = "", key: str = ADMIN) -> tuple[int, str, str]:
     """Exit status, stdout and stderr of the command, with `secret` on its stdin."""
     environment = {**os.environ, "TENRUSL_ADMIN_KEY": key, "TENRUSL_ADMIN_TARGET": address}
     done = await asyncio.to_thread(
         subprocess.run,
         [_TENRUSL, "secrets", *arguments],
         env=environment,
-        input=secret,
+        input=secret if isinstance(secret, bytes) else secret.encode(),
         capture_output=True,
-        text=True,
         check=False,
         timeout=60,
     )
-    return done.returncode, done.stdout, done.stderr
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
 
 
 async def test_a_rotation_from_the_command_line(address: str, engine: Engine, tmp_path: Path) -> None:
@@ -205,3 +205,21 @@ async def test_an_empty_secret_or_a_file_that_is_not_there_ends_with_one_line(ad
         "",
         "cannot read the secret: FileNotFoundError\n",
     )
+
+
+async def test_a_secret_that_is_no_text_ends_with_one_line(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = ("rotate", "begin", "mock", "--reason", "yearly")
+    for locale in ("C.UTF-8", "C"):  # in the latter Python takes any bytes on stdin
+        monkeypatch.setenv("LC_ALL", locale)
+        found = await tenrusl(address, *arguments, secret=b"secret-\xff\xfe-secret\n")
+        assert found == (1, "", "cannot read the secret: UnicodeDecodeError\n")
+    status, out, err = await tenrusl(address, *arguments, secret=NEW, key="key\nof two lines")
+    assert (status, out, err) == (1, "", "TENRUSL_ADMIN_KEY: must be one line of printable ASCII characters\n")
+
+
+@pytest.mark.parametrize("address", [timedelta(seconds=39.5)], indirect=True)
+async def test_it_is_told_how_long_to_wait(address: str) -> None:
+    await call(address, "BeginRotation", ADMIN, **begin())
+    status, out, _ = await tenrusl(address, "rotate", "status", "mock")
+    assert status == 3
+    assert "began too short a time ago; 40 s to go (TENRUSL_ROTATION_QUIET_SECONDS)" in out
