@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from uuid import UUID
 
 from services.admin.caller import Caller
-from services.admin.events import event_target
+from services.admin.events import targets
 from services.admin.processor_client import ProcessorClient, Results
 from tenrusl.clock import Clock
 from tenrusl.store.audit import AuditEntry, Values, append_entry
@@ -114,6 +114,5 @@ class DeadLetters:
             await append_entry(connection, self._entry(caller, action, ids, {}))
 
     def _entry(self, caller: Caller, action: str, ids: Sequence[UUID], facts: Values) -> AuditEntry:
-        target = event_target(ids[0]) if len(ids) == 1 else "events"
         after = {**facts, "event_ids": [str(event_id) for event_id in ids]}
-        return caller.did(action, target, at=self._clock.now(), after=after)
+        return caller.did(action, targets(ids), at=self._clock.now(), after=after)

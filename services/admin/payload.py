@@ -4,11 +4,10 @@ from typing import NamedTuple
 from uuid import UUID
 
 from services.admin.caller import Caller
-from services.admin.events import event_target
 from tenrusl.clock import Clock
 from tenrusl.crypto import PayloadCipher, SealedTextError
 from tenrusl.errors import ConflictError, NotFoundError, Reason
-from tenrusl.store.audit import append_entry
+from tenrusl.store.audit import append_entry, event_target
 from tenrusl.store.engine import Engine, autocommit, transaction
 from tenrusl.store.event_details import read_events
 from tenrusl.store.payloads import read_payload
