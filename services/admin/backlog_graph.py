@@ -17,6 +17,7 @@ from services.admin.payload import Payloads
 from services.admin.processor_client import ProcessorClient
 from services.admin.replay import Replay
 from tenrusl.clock import Clock
+from tenrusl.coordination.heartbeats import Heartbeats
 from tenrusl.crypto import PayloadCipher, decode_app_key
 from tenrusl.settings import Settings
 from tenrusl.store.engine import Engine
@@ -48,6 +49,7 @@ def build_backlog_servicer(
             engine=engine,
             ping_redis=ping_redis,
             ping_processor=client.answers_in,
+            hear_processors=Heartbeats(redis, "processor").heard,
             # As maintenance judges it.
             reach=2 * max(settings.retry_cap, settings.processing_lease, settings.handoff_delay),
             clock=clock,

@@ -39,7 +39,8 @@ class Traffic:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecretAge:
-    """An accepted secret. since: when a rotation brought it in; None where its age is not known. days: whole ones."""
+    """An accepted secret. since: when a rotation brought it in; None where its age is not known, and so whether it is
+    due. days: whole ones."""
 
     provider: str
     field: str
@@ -159,6 +160,6 @@ def _age(view: SecretView, now: datetime, *, max_age_days: int, rotating: bool) 
         version=view.version,
         since=since,
         days=days,
-        due=not rotating and (since is None or days >= max_age_days),
+        due=not rotating and since is not None and days >= max_age_days,
         rotating=rotating,
     )

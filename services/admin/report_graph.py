@@ -1,6 +1,6 @@
 """ReportService with all that it needs."""
 
-from collections.abc import Collection
+from collections.abc import Mapping
 
 from services.admin.backlog import Backlog
 from services.admin.events import Events
@@ -10,12 +10,13 @@ from services.admin.report import Reports
 from services.admin.report_servicer import ReportServicer
 from tenrusl.clock import Clock
 from tenrusl.crypto import PayloadCipher, decode_app_key
+from tenrusl.providers.types import Provider
 from tenrusl.settings import Settings
 from tenrusl.store.engine import Engine
 
 
 def build_report_servicer(
-    settings: Settings, *, engine: Engine, providers: Collection[str], clock: Clock
+    settings: Settings, *, engine: Engine, providers: Mapping[str, Provider], clock: Clock
 ) -> ReportServicer:
     """The servicer."""
     reports = Reports(
@@ -30,6 +31,7 @@ def build_report_servicer(
         engine=engine,
         events=Events(engine, providers),
         payloads=Payloads(engine=engine, cipher=PayloadCipher(decode_app_key(settings.app_key)), clock=clock),
+        providers=providers,
         clock=clock,
     )
     return ReportServicer(reports, incidents)

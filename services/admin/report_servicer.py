@@ -79,6 +79,7 @@ def _secret_message(age: SecretAge) -> report_pb2.SecretAge:
         age_days=age.days,
         due=age.due,
         rotating=age.rotating,
+        age_unknown=age.since is None,
     )
 
 

@@ -110,7 +110,7 @@ def _screen(answer: backlog_pb2.GetBacklogResponse) -> Group:
         f"{at_least}{answer.unfinished} unfinished, {answer.due} due now"
         + (f" since {time_text(answer.oldest_due_time)}" if answer.due else "")
         + f", {answer.average_attempts:.1f} tries on average, {answer.unconfirmed} wait for confirmation",
-        f"{answer.arrivals_per_second:.1f} arrive and {answer.settled_per_second:.1f} are processed a second: {drain}",
+        f"{answer.arrivals_per_second:.1f} arrive and {answer.settled_per_second:.1f} are settled a second: {drain}",
     ]
     parts: list[Text | Table] = [Text(line) for line in lines]
     if answer.providers:
@@ -121,10 +121,10 @@ def _screen(answer: backlog_pb2.GetBacklogResponse) -> Group:
 
 
 def _providers(answer: backlog_pb2.GetBacklogResponse) -> Table:
-    table = Table("provider", "received", "processing", "failed", "due", "oldest due (UTC)", box=None)
+    table = Table("provider", "received", "processing", "failed", "due", "oldest due (UTC)", "unconfirmed", box=None)
     for item in answer.providers:
         counts = (str(number) for number in (item.received, item.processing, item.failed, item.due))
-        table.add_row(item.provider, *counts, time_text(item.oldest_due_time))
+        table.add_row(item.provider, *counts, time_text(item.oldest_due_time), str(item.unconfirmed))
     return table
 
 

@@ -47,6 +47,8 @@ def daily(json: Json = False, admin: Admin = DEFAULT_TARGET) -> None:
 def weekly(json: Json = False, admin: Admin = DEFAULT_TARGET) -> None:
     """List the secrets with their age and whether they are due to be rotated, and the state of retention.
 
+    A secret of the environment has no age that is known: whoever set it knows whether it is due.
+
     Example: tenrusl report weekly
     """
     answer = _ask(admin, lambda stub: stub.GetWeeklyReport(report_pb2.GetWeeklyReportRequest(), timeout=_CALL_SECONDS))
@@ -68,11 +70,10 @@ def weekly(json: Json = False, admin: Admin = DEFAULT_TARGET) -> None:
 def _secrets(answer: report_pb2.GetWeeklyReportResponse) -> Table:
     table = Table("provider", "field", "version", "since (UTC)", "days", "", box=None)
     for item in answer.secrets:
-        known = item.HasField("create_time")
-        state = "rotating" if item.rotating else "due" if item.due else ""
+        state = "rotating" if item.rotating else "due" if item.due else "age unknown" if item.age_unknown else ""
         table.add_row(
             plain(item.provider), plain(item.field), plain(item.version), time_text(item.create_time),
-            str(item.age_days) if known else "unknown", state,
+            "" if item.age_unknown else str(item.age_days), state,
         )  # fmt: skip
     return table
 

@@ -198,6 +198,7 @@ PROVIDER = Provider(
     credential_fields=("server_key", "iris_merchant_key", "snap_public_key_pem", NOTIFICATION_PATH),
     counted_fields=frozenset({"iris_merchant_key", "snap_public_key_pem"}),
     credential_checks={"snap_public_key_pem": check_rsa_public_key, NOTIFICATION_PATH: check_paths},
+    signature_fields=frozenset({"signature_key"}),
     extract=extract,
     replies=replies(),
     payment_key=PaymentKey.MERCHANT_REF,

@@ -163,6 +163,7 @@ PROVIDER = Provider(
     counted_fields=frozenset({"classic_public_key_pem"}),
     credential_checks={"classic_public_key_pem": check_rsa_public_key},
     content_types=frozenset({"application/json", "application/x-www-form-urlencoded"}),
+    signature_fields=frozenset({"p_signature"}),
     extract=extract,
     replies=replies(),
     about=About(

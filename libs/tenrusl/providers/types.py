@@ -269,6 +269,7 @@ class Provider:
     other bodies, too; whoever stores the webhook takes no second body under one name.
     takes_path_tail: its address may go on after its name, e.g. with a token; all others are not found there.
     unstored_parameters: of the query, those that hold a secret: they are left out of what is stored.
+    signature_fields: of the body, those that hold a signature: they are masked where people look at it.
     credential_checks: by field, raises ValueError for a text that no webhook could be verified with; the error says
     what would be right and never shows the text. credentials_wanted: fields that lack though others need them.
     handshake: the reply to a verified request that is no event and is not stored; None for an event. A token in it is
@@ -295,6 +296,7 @@ class Provider:
     replay_key: Callable[[Webhook], str] | None = None
     takes_path_tail: bool = False
     unstored_parameters: frozenset[str] = frozenset()
+    signature_fields: frozenset[str] = frozenset()
     credential_checks: Mapping[str, Callable[[str], None]] = field(default_factory=dict)
     credentials_wanted: Callable[[Credentials], Sequence[str]] | None = None
     handshake: Callable[[Webhook, Credentials, float], Reply | None] | None = None

@@ -33,9 +33,24 @@ _PAGE = f"""
         AND (%(target)s = '' OR target = %(target)s) AND (%(action)s = '' OR action = %(action)s)
     ORDER BY number DESC LIMIT %(limit)s
     """  # noqa: S608 - a constant
+# By the index of targets, and by that of what entries about several events name. All of these few first: in the order
+# of numbers each entry about events would be looked at.
+_OF_EVENT = f"""
+    WITH named AS MATERIALIZED (
+        SELECT number FROM audit_log WHERE target = 'events' AND (after -> 'event_ids') ? %(event_id)s
+    )
+    SELECT {_COLUMNS} FROM audit_log WHERE number IN (
+        (SELECT number FROM audit_log WHERE target = %(target)s ORDER BY number DESC LIMIT %(limit)s)
+        UNION ALL
+        SELECT number FROM named
+    )
+    ORDER BY number DESC LIMIT %(limit)s
+    """  # noqa: S608 - a constant
 _FROM = f"SELECT {_COLUMNS} FROM audit_log WHERE number > %(after)s ORDER BY number LIMIT %(limit)s"  # noqa: S608
 _VERIFIED_AT_ONCE = 1000
 _NO_NUMBER = 2**62
+# The target of an entry about several events, which it names in `after` as event_ids.
+MANY_EVENTS = "events"
 
 Values = Mapping[str, Any]
 
@@ -82,7 +97,7 @@ def event_target(event_id: UUID) -> str:
 
 def events_target(event_ids: Sequence[UUID]) -> str:
     """The target of an entry about these events; of several, their ids stand in `after`."""
-    return event_target(event_ids[0]) if len(event_ids) == 1 else "events"
+    return event_target(event_ids[0]) if len(event_ids) == 1 else MANY_EVENTS
 
 
 async def append_entry(connection: AsyncConnection, entry: AuditEntry) -> int:
@@ -131,6 +146,12 @@ async def list_entries(
         "target": target,
     }
     return [_chained(row) for row in await fetch(connection, _PAGE, parameters)]
+
+
+async def entries_of_event(connection: AsyncConnection, event_id: UUID, *, limit: int) -> list[ChainedEntry]:
+    """At most `limit` entries about an event, alone or with others that the entry names; newest first."""
+    parameters = {"target": event_target(event_id), "event_id": str(event_id), "limit": limit}
+    return [_chained(row) for row in await fetch(connection, _OF_EVENT, parameters)]
 
 
 async def verify_chain(connection: AsyncConnection) -> tuple[int, ChainBreak | None]:

@@ -64,6 +64,7 @@ webhook_events = Table(
     Column("discarded_at", _TIME),
     Column("discarded_by", Text),
     Column("discard_reason", Text),
+    Column("failed_tries", JSONB),
     UniqueConstraint("provider", "event_id", name="webhook_events_provider_event_id_key"),
     CheckConstraint(f"status IN {EVENT_STATUSES}", name="webhook_events_status_check"),
     Index(
@@ -83,13 +84,22 @@ webhook_events = Table(
         postgresql_where=text("status = 'dead_letter'"),
     ),
     Index("webhook_events_set_aside_idx", "id", postgresql_where=text("status IN ('dead_letter', 'discarded')")),
+    Index("webhook_events_leases_idx", "next_retry_at", postgresql_where=text("status = 'processing'")),
+    Index("webhook_events_failed_idx", "id", postgresql_where=text("status = 'failed'")),
     Index(
-        "webhook_events_set_aside_ref_idx",
-        "provider",
+        "webhook_events_tried_ref_idx",
         "payment_ref",
-        postgresql_where=text("status IN ('dead_letter', 'discarded')"),
+        "id",
+        postgresql_where=text("status IN ('processed', 'failed', 'dead_letter', 'unconfirmed', 'discarded')"),
     ),
-    Index("webhook_events_processed_at_idx", "processed_at", postgresql_where=text("status = 'processed'")),
+    Index("webhook_events_processed_idx", "provider", "processed_at", postgresql_where=text("status = 'processed'")),
+    Index(
+        "webhook_events_given_up_idx",
+        "provider",
+        "last_attempt_at",
+        postgresql_where=text("status IN ('dead_letter', 'unconfirmed', 'discarded')"),
+    ),
+    Index("webhook_events_unconfirmed_provider_idx", "provider", postgresql_where=text("status = 'unconfirmed'")),
 )
 
 webhook_payloads = Table(
@@ -148,6 +158,12 @@ audit_log = Table(
     Column("hash", LargeBinary, nullable=False),
     Index("audit_log_target_idx", "target", "number"),
     Index("audit_log_actor_idx", "actor", "number"),
+    Index(
+        "audit_log_events_idx",
+        text("(after -> 'event_ids')"),
+        postgresql_using="gin",
+        postgresql_where=text("target = 'events'"),
+    ),
 )
 
 # Limits of webhooks a second that operators set.

@@ -35,7 +35,9 @@ from services.processor.unconfirmed import UnconfirmedEvents
 from tenrusl.api.admin.v1 import backlog_pb2, backlog_pb2_grpc
 from tenrusl.api.processor.v1 import processor_pb2, processor_pb2_grpc
 from tenrusl.backoff import RetryPolicy
+from tenrusl.coordination.heartbeats import Heard
 from tenrusl.crypto import PayloadCipher
+from tenrusl.errors import Reason, UnavailableError
 from tenrusl.ids import uuid7
 from tenrusl.operators import OperatorKeys, Role, key_of
 from tenrusl.providers import PROVIDERS
@@ -68,6 +70,7 @@ class Stack:
         self.awake = asyncio.Event()
         self.awake.set()
         self.redis_answers_in: float | None = 0.001
+        self.heard: Heard | None = Heard(alive=1, last_seconds=0.5)
         self.processor_port = 0
         self.target = ""
         self._stubs: dict[Role, Any] = {}
@@ -133,6 +136,11 @@ class Stack:
         async def ping_redis() -> float | None:
             return self.redis_answers_in
 
+        async def hear_processors() -> Heard:
+            if self.heard is None:
+                raise UnavailableError(Reason.REDIS_UNAVAILABLE, "Redis does not serve")
+            return self.heard
+
         async def sleep(seconds: float) -> None:
             self.slept.append(seconds)
             await self.awake.wait()
@@ -144,6 +152,7 @@ class Stack:
                 engine=engine,
                 ping_redis=ping_redis,
                 ping_processor=processor.answers_in,
+                hear_processors=hear_processors,
                 reach=REACH,
                 clock=clock,
                 monotonic=lambda: 0.0,

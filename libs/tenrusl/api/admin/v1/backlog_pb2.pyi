@@ -58,20 +58,22 @@ class GetBacklogResponse(_message.Message):
     def __init__(self, time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., providers: _Optional[_Iterable[_Union[ProviderBacklog, _Mapping]]] = ..., unfinished: _Optional[int] = ..., due: _Optional[int] = ..., oldest_due_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., unconfirmed: _Optional[int] = ..., attempts: _Optional[_Iterable[_Union[AttemptsBucket, _Mapping]]] = ..., average_attempts: _Optional[float] = ..., dead_letters: _Optional[_Iterable[_Union[DeadLetterGroup, _Mapping]]] = ..., arrivals_per_second: _Optional[float] = ..., settled_per_second: _Optional[float] = ..., time_to_drain: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., capped: _Optional[bool] = ...) -> None: ...
 
 class ProviderBacklog(_message.Message):
-    __slots__ = ("provider", "received", "processing", "failed", "due", "oldest_due_time")
+    __slots__ = ("provider", "received", "processing", "failed", "due", "oldest_due_time", "unconfirmed")
     PROVIDER_FIELD_NUMBER: _ClassVar[int]
     RECEIVED_FIELD_NUMBER: _ClassVar[int]
     PROCESSING_FIELD_NUMBER: _ClassVar[int]
     FAILED_FIELD_NUMBER: _ClassVar[int]
     DUE_FIELD_NUMBER: _ClassVar[int]
     OLDEST_DUE_TIME_FIELD_NUMBER: _ClassVar[int]
+    UNCONFIRMED_FIELD_NUMBER: _ClassVar[int]
     provider: str
     received: int
     processing: int
     failed: int
     due: int
     oldest_due_time: _timestamp_pb2.Timestamp
-    def __init__(self, provider: _Optional[str] = ..., received: _Optional[int] = ..., processing: _Optional[int] = ..., failed: _Optional[int] = ..., due: _Optional[int] = ..., oldest_due_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    unconfirmed: int
+    def __init__(self, provider: _Optional[str] = ..., received: _Optional[int] = ..., processing: _Optional[int] = ..., failed: _Optional[int] = ..., due: _Optional[int] = ..., oldest_due_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., unconfirmed: _Optional[int] = ...) -> None: ...
 
 class AttemptsBucket(_message.Message):
     __slots__ = ("attempts", "events")
