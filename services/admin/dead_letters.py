@@ -4,11 +4,11 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
-from services.admin.caller import Caller
-from services.admin.events import event_target
 from services.admin.processor_client import ProcessorClient, Results
+from tenrusl.caller import Caller
 from tenrusl.clock import Clock
-from tenrusl.store.audit import AuditEntry, Values, append_entry
+from tenrusl.crypto import AuditKeys
+from tenrusl.store.audit import AuditEntry, Values, append_entry, event_target
 from tenrusl.store.engine import Connection, Engine, autocommit, transaction
 from tenrusl.store.event_list import ALL_EVENTS, EventFilter, find_events
 from tenrusl.store.set_aside import discard_events, requeue_dead_letters
@@ -41,8 +41,17 @@ class DeadLetters:
     """Requeues, discards, confirms and refutes, each with an entry in the audit log. providers: the names that are
     known. All raise UnavailableError; what was done until then stays done."""
 
-    def __init__(self, *, engine: Engine, processor: ProcessorClient, providers: Collection[str], clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        processor: ProcessorClient,
+        providers: Collection[str],
+        audit_keys: AuditKeys,
+        clock: Clock,
+    ) -> None:
         self._engine = engine
+        self._audit_keys = audit_keys
         self._processor = processor
         self._providers = tuple(providers)
         self._clock = clock
@@ -105,13 +114,13 @@ class DeadLetters:
         async with transaction(self._engine) as connection:
             changed = await change(connection, ids)
             if changed:
-                await append_entry(connection, self._entry(caller, action, changed, facts))
+                await append_entry(connection, self._entry(caller, action, changed, facts), self._audit_keys)
         return len(changed)
 
     async def _note(self, caller: Caller, action: str, ids: Sequence[UUID]) -> None:
         """Before the processor does it: it has a transaction of its own."""
         async with transaction(self._engine) as connection:
-            await append_entry(connection, self._entry(caller, action, ids, {}))
+            await append_entry(connection, self._entry(caller, action, ids, {}), self._audit_keys)
 
     def _entry(self, caller: Caller, action: str, ids: Sequence[UUID], facts: Values) -> AuditEntry:
         target = event_target(ids[0]) if len(ids) == 1 else "events"

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from services.admin.paging import page_token, read_page_size, read_page_token
 from tenrusl.errors import FieldViolation, InvalidFieldError, NotFoundError, Reason
-from tenrusl.store.audit import ChainedEntry, list_entries
+from tenrusl.store.audit import ChainedEntry, event_target, list_entries
 from tenrusl.store.engine import Engine, autocommit
 from tenrusl.store.event_details import Effect, EventDetails, effect_of, read_events
 from tenrusl.store.event_list import EventFilter, find_events
@@ -58,11 +58,6 @@ class Events:
             effect = await effect_of(connection, event_id)
             entries = await list_entries(connection, limit=MAX_AUDIT_ENTRIES, target=event_target(event_id))
         return found[0], timeline(found[0], effect, entries)
-
-
-def event_target(event_id: UUID) -> str:
-    """The target of audit entries about one event."""
-    return f"event/{event_id}"
 
 
 def read_event_token(token: str, key: list[str], *, field: str) -> UUID | None:

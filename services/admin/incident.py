@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from services.admin.caller import Caller
-from services.admin.events import MAX_AUDIT_ENTRIES, Events, Happening, event_target
+from services.admin.events import MAX_AUDIT_ENTRIES, Events, Happening
 from services.admin.payload import Payloads
+from tenrusl.caller import Caller
 from tenrusl.clock import Clock
+from tenrusl.crypto import AuditKeys
 from tenrusl.errors import ConflictError
-from tenrusl.store.audit import append_entry, list_entries
+from tenrusl.store.audit import append_entry, event_target, list_entries
 from tenrusl.store.engine import Engine, autocommit, transaction
 from tenrusl.store.event_details import EventDetails, Transition, effect_of, transitions_of
 from tenrusl.store.payments import get_payment_by_reference
@@ -35,10 +36,13 @@ class Incident:
 class Incidents:
     """Captures incidents."""
 
-    def __init__(self, *, engine: Engine, events: Events, payloads: Payloads, clock: Clock) -> None:
+    def __init__(
+        self, *, engine: Engine, events: Events, payloads: Payloads, audit_keys: AuditKeys, clock: Clock
+    ) -> None:
         self._engine = engine
         self._events = events
         self._payloads = payloads
+        self._audit_keys = audit_keys
         self._clock = clock
 
     async def capture(self, event_id: UUID, caller: Caller) -> Incident:
@@ -61,7 +65,8 @@ class Incidents:
         now = self._clock.now()
         async with transaction(self._engine) as connection:
             after = {"payload_bytes": len(payload), "payload_missing": missing}
-            await append_entry(connection, caller.did("incident.capture", event_target(event_id), at=now, after=after))
+            entry = caller.did("incident.capture", event_target(event_id), at=now, after=after)
+            await append_entry(connection, entry, self._audit_keys)
         requests = [event.request_id, *(item.entry.request_id for item in reversed(entries))]
         return Incident(
             time=now,

@@ -5,13 +5,14 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from dataclasses import asdict, dataclass, replace
 from uuid import UUID
 
-from services.admin.caller import Caller
-from services.admin.events import event_target, read_event_token
+from services.admin.events import read_event_token
 from services.admin.paging import page_token
 from services.admin.processor_client import Results
+from tenrusl.caller import Caller
 from tenrusl.clock import Clock
+from tenrusl.crypto import AuditKeys
 from tenrusl.errors import OverloadedError
-from tenrusl.store.audit import Values, append_entry
+from tenrusl.store.audit import Values, append_entry, event_target
 from tenrusl.store.engine import Engine, autocommit, transaction
 from tenrusl.store.event_list import ALL_EVENTS, MAX_LOOKED_THROUGH, EventFilter, find_events
 
@@ -71,6 +72,7 @@ class Replay:
         engine: Engine,
         process: Callable[[Sequence[UUID]], Awaitable[Results]],
         providers: Collection[str],
+        audit_keys: AuditKeys,
         clock: Clock,
         monotonic: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -78,6 +80,7 @@ class Replay:
         self._engine = engine
         self._process = process
         self._providers = tuple(providers)
+        self._audit_keys = audit_keys
         self._clock = clock
         self._monotonic = monotonic
         self._sleep = sleep
@@ -154,7 +157,8 @@ class Replay:
     async def _note(self, caller: Caller, action: str, order: ReplayOrder, facts: Values) -> None:
         target = event_target(order.ids[0]) if len(order.ids) == 1 else "events"
         async with transaction(self._engine) as connection:
-            await append_entry(connection, caller.did(action, target, at=self._clock.now(), after=facts))
+            entry = caller.did(action, target, at=self._clock.now(), after=facts)
+            await append_entry(connection, entry, self._audit_keys)
 
 
 def _facts(order: ReplayOrder) -> Values:

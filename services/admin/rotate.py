@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from services.admin.caller import Caller
 from services.admin.rotation_state import HOUR, RotationState, judge, state_of, view_of
 from services.admin.secret_checks import (
     MAX_OWNER_CHARACTERS,
@@ -16,8 +15,9 @@ from services.admin.secret_checks import (
     find_field,
 )
 from services.admin.secret_views import Known, SecretView, read_known
+from tenrusl.caller import Caller
 from tenrusl.clock import Clock
-from tenrusl.crypto import SecretCipher
+from tenrusl.crypto import AuditKeys, SecretCipher
 from tenrusl.errors import ConflictError, NotFoundError, Reason
 from tenrusl.providers.types import Provider
 from tenrusl.rotation import (
@@ -73,6 +73,7 @@ class Rotations:
         engine: Engine,
         providers: Mapping[str, Provider],
         cipher: SecretCipher,
+        audit_keys: AuditKeys,
         notify: Callable[[], Awaitable[None]],
         clock: Clock,
         quiet: timedelta = QUIET,
@@ -80,6 +81,7 @@ class Rotations:
         self._engine = engine
         self._providers = providers
         self._cipher = cipher
+        self._audit_keys = audit_keys
         self._notify = notify
         self._clock = clock
         self.quiet = quiet
@@ -121,7 +123,7 @@ class Rotations:
             )
             after = await read_known(connection, [provider], now)
             notes = {"version": version_name(number), "owner": order.owner, "reason": order.reason}
-            await _audit(connection, "rotation.begin", (before, after), field, caller, now, notes)
+            await self._audit(connection, "rotation.begin", (before, after), field, caller, now, notes)
         await self._notify()
         return state_of(after, field, number)
 
@@ -147,7 +149,7 @@ class Rotations:
             changes = complete(before.statuses(field))
             after = await _apply(connection, provider, changes, now)
             notes = {"forced": force, "blockers": [blocker.value for blocker in state.blockers]}
-            await _audit(connection, "rotation.complete", (before, after), field, caller, now, notes)
+            await self._audit(connection, "rotation.complete", (before, after), field, caller, now, notes)
         await self._notify()
         views = {number: after.view(row) for row in after.rows if (number := row.number) in changes}
         new = next(number for number, status in changes.items() if status is SecretStatus.CURRENT)
@@ -161,7 +163,7 @@ class Rotations:
             before = await read_known(connection, [provider], now)
             changes = abort(before.statuses(field), leave_none=leave_none)
             after = await _apply(connection, provider, changes, now)
-            await _audit(connection, "rotation.abort", (before, after), field, caller, now, {})
+            await self._audit(connection, "rotation.abort", (before, after), field, caller, now, {})
         await self._notify()
         return view_of(after, next(iter(changes)))
 
@@ -191,7 +193,7 @@ class Rotations:
             changes = revoke(before.statuses(field), found[version], leave_none=leave_none)
             after = await _apply(connection, provider, changes, now)
             notes = {"version": version_name(found[version]), "reason": reason}
-            await _audit(connection, "secret.revoke", (before, after), field, caller, now, notes)
+            await self._audit(connection, "secret.revoke", (before, after), field, caller, now, notes)
         await self._notify()
         return view_of(after, found[version])
 
@@ -227,6 +229,32 @@ class Rotations:
             )
         return await read_known(connection, [provider], now) if unmet else known
 
+    async def _audit(
+        self,
+        connection: Connection,
+        action: str,
+        states: tuple[Known, Known],
+        field: str,
+        caller: Caller,
+        now: datetime,
+        notes: Mapping[str, object],
+    ) -> None:
+        before, after = states
+        await append_entry(
+            connection,
+            AuditEntry(
+                at=now,
+                actor=caller.operator.name,
+                role=caller.operator.role.value,
+                action=action,
+                target=f"secret/{after.rows[0].provider}/{field}",
+                request_id=caller.request_id,
+                before={"accepted": _accepted(before, field)},
+                after={"accepted": _accepted(after, field), **notes},
+            ),
+            self._audit_keys,
+        )
+
 
 async def _apply(connection: Connection, provider: str, changes: Mapping[int, SecretStatus], now: datetime) -> Known:
     for number, status in changes.items():
@@ -236,31 +264,6 @@ async def _apply(connection: Connection, provider: str, changes: Mapping[int, Se
 
 def _next_number(known: Known) -> int:
     return max((row.number for row in known.rows), default=0) + 1
-
-
-async def _audit(
-    connection: Connection,
-    action: str,
-    states: tuple[Known, Known],
-    field: str,
-    caller: Caller,
-    now: datetime,
-    notes: Mapping[str, object],
-) -> None:
-    before, after = states
-    await append_entry(
-        connection,
-        AuditEntry(
-            at=now,
-            actor=caller.operator.name,
-            role=caller.operator.role.value,
-            action=action,
-            target=f"secret/{after.rows[0].provider}/{field}",
-            request_id=caller.request_id,
-            before={"accepted": _accepted(before, field)},
-            after={"accepted": _accepted(after, field), **notes},
-        ),
-    )
 
 
 def _accepted(known: Known, field: str) -> list[str]:

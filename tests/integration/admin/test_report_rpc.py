@@ -43,7 +43,7 @@ from tenrusl.store.partitions import add_partitions
 from tenrusl.store.retention import mark_purged
 from tenrusl.store.reviews import traffic_by_minute
 from tenrusl.store.signature_counts import EnvironmentSecret, report
-from tests.builders import START, FixedClock, new_event, rows
+from tests.builders import AUDIT_KEYS, START, FixedClock, new_event, rows
 
 ADMIN, OPERATOR, VIEWER = "a" * 40, "o" * 40, "v" * 40
 KEYS = OperatorKeys(
@@ -76,7 +76,9 @@ async def address(engine: Engine) -> AsyncIterator[str]:
     )
     server.add(
         report_pb2_grpc.add_ReportServiceServicer_to_server,
-        build_report_servicer(SETTINGS, engine=engine, providers=PROVIDERS, clock=FixedClock(NOW)),
+        build_report_servicer(
+            SETTINGS, engine=engine, providers=PROVIDERS, audit_keys=AUDIT_KEYS, clock=FixedClock(NOW)
+        ),
         "tenrusl.api.admin.v1.ReportService",
     )
     port = await server.start()

@@ -12,7 +12,6 @@ from datetime import timedelta
 import pytest
 from prometheus_client import CollectorRegistry
 
-from services.admin.caller import Caller
 from services.admin.rotate import BeginOrder, Rotations
 from services.admin.rotation_state import RotationState
 from services.ingress.accept import Acceptor
@@ -21,6 +20,7 @@ from services.ingress.judge import Delivery, Disposition, Judge
 from services.ingress.metrics import IngressMetrics
 from services.ingress.signature_counts import SignatureCounts
 from services.ingress.stored_secrets import StoredSecrets
+from tenrusl.caller import Caller
 from tenrusl.clock import Clock
 from tenrusl.coordination.client import build_redis
 from tenrusl.coordination.secret_news import listen_for_secret_news, publish_secret_news
@@ -36,10 +36,11 @@ from tenrusl.providers.types import Headers, Webhook
 from tenrusl.rotation import QUIET, Blocker, SecretStatus
 from tenrusl.secret import Secret
 from tenrusl.settings import load_credentials
-from tenrusl.store.audit import list_entries, verify_chain
+from tenrusl.store.audit import list_entries
+from tenrusl.store.audit_verification import verify_chain
 from tenrusl.store.engine import Engine, build_engine, transaction
 from tenrusl.store.event_store import EventStore
-from tests.builders import FixedClock, rows
+from tests.builders import AUDIT_KEYS, FixedClock, rows
 from tests.conftest import OWN_DATABASE
 
 APP_KEY = bytes(range(32))
@@ -121,7 +122,15 @@ class Admin(Rotations):
         async def notify() -> None:
             self.told += 1
 
-        super().__init__(engine=engine, providers=PROVIDERS, cipher=CIPHER, notify=notify, clock=clock, quiet=quiet)
+        super().__init__(
+            engine=engine,
+            providers=PROVIDERS,
+            cipher=CIPHER,
+            audit_keys=AUDIT_KEYS,
+            notify=notify,
+            clock=clock,
+            quiet=quiet,
+        )
 
 
 @pytest.fixture
@@ -331,7 +340,9 @@ async def test_every_change_is_in_the_audit_log_without_a_secret(
     await admin.revoke("mock", "", "v1", "leaked", WHO)
     async with transaction(engine) as connection:
         entries = [item.entry for item in await list_entries(connection, limit=10)]
-        assert await verify_chain(connection) == (5, None)
+    async with transaction(engine) as connection:
+        report = await verify_chain(connection, AUDIT_KEYS)
+    assert (report.verified, report.broken) == (5, None)
     assert [entry.action for entry in reversed(entries)] == [
         "rotation.begin",
         "rotation.complete",
@@ -410,6 +421,7 @@ async def test_under_load_from_two_ingress_processes_no_valid_webhook_is_rejecte
         engine=engine,
         providers=PROVIDERS,
         cipher=CIPHER,
+        audit_keys=AUDIT_KEYS,
         notify=lambda: publish_secret_news(redis),
         clock=clock,
         quiet=timedelta(0),

@@ -33,7 +33,7 @@ from tenrusl.secret import Secret
 from tenrusl.settings import Address, Settings
 from tenrusl.store.engine import Engine, transaction
 from tenrusl.store.signature_counts import EnvironmentSecret, Matches, add_matches, report
-from tests.builders import START, FixedClock, rows
+from tests.builders import AUDIT_KEYS, START, FixedClock, rows
 
 ADMIN, OPERATOR, VIEWER = "a" * 40, "o" * 40, "v" * 40
 KEYS = OperatorKeys(
@@ -59,7 +59,13 @@ async def address(engine: Engine) -> AsyncIterator[str]:
         pass
 
     rotations = Rotations(
-        engine=engine, providers=PROVIDERS, cipher=CIPHER, notify=notify, clock=FixedClock(), quiet=timedelta(0)
+        engine=engine,
+        providers=PROVIDERS,
+        cipher=CIPHER,
+        audit_keys=AUDIT_KEYS,
+        notify=notify,
+        clock=FixedClock(),
+        quiet=timedelta(0),
     )
     server = RpcServer(
         name="admin",
