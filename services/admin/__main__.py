@@ -8,7 +8,6 @@ from prometheus_client import CollectorRegistry
 from services.admin.audit import Audit
 from services.admin.audit_servicer import AuditServicer
 from services.admin.backlog_graph import build_backlog_servicer
-from services.admin.payments import Payments
 from services.admin.payments_servicer import PaymentsServicer
 from services.admin.rejected import RejectedWebhooks
 from services.admin.rejected_servicer import RejectedServicer
@@ -93,7 +92,7 @@ async def serve(settings: Settings, registry: CollectorRegistry) -> None:
     )
     server.add(
         payments_pb2_grpc.add_PaymentsServiceServicer_to_server,
-        PaymentsServicer(Payments(engine, load_providers(settings))),
+        PaymentsServicer(engine, load_providers(settings)),
         payments_pb2.DESCRIPTOR.services_by_name["PaymentsService"].full_name,
     )
     server.add(

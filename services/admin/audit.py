@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from services.admin.paging import page_token, read_page_size, read_page_token
 from tenrusl.crypto import AuditKeys
 from tenrusl.errors import FieldViolation, InvalidFieldError
+from tenrusl.rpc.paging import page_token, read_page_size, read_page_token
 from tenrusl.store.audit import ChainedEntry, list_entries
 from tenrusl.store.audit_verification import ChainReport, verify_chain
 from tenrusl.store.engine import Engine, autocommit, transaction

@@ -69,8 +69,7 @@ def build_backlog_servicer(
             clock=clock,
             monotonic=time.monotonic,
         ),
-        dead_letters=DeadLetters(
-            engine=engine, processor=client, providers=providers, audit_keys=audit_keys, clock=clock
-        ),
+        dead_letters=DeadLetters(engine=engine, providers=providers, audit_keys=audit_keys, clock=clock),
+        processor=client,
         requests=BacklogRequests(providers),
     )

@@ -8,10 +8,10 @@ from uuid import UUID
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from services.admin.dead_letters import Selection
-from services.admin.event_messages import EVENT_STATUS_NUMBERS
 from services.admin.replay import ReplayOrder
 from tenrusl.api.admin.v1 import backlog_pb2
 from tenrusl.errors import FieldViolation, InvalidFieldError
+from tenrusl.rpc.statuses import EVENT_STATUS_NUMBERS
 from tenrusl.store.event_list import EventFilter
 
 MAX_IDS = 1000

@@ -11,13 +11,8 @@ from services.admin.diagnose import Finding
 from services.admin.events import Happening
 from tenrusl.api.admin.v1 import backlog_pb2
 from tenrusl.api.common.v1 import common_pb2
+from tenrusl.rpc.statuses import EVENT_STATUS_NUMBERS
 from tenrusl.store.event_details import EventDetails
-from tenrusl.store.tables import EVENT_STATUSES
-
-EVENT_STATUS_NUMBERS = {
-    status: cast("common_pb2.EventStatus", common_pb2.EventStatus.Value(f"EVENT_STATUS_{status.upper()}"))
-    for status in EVENT_STATUSES
-}
 
 
 def backlog_message(state: BacklogState) -> backlog_pb2.GetBacklogResponse:

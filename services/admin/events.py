@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from services.admin.paging import page_token, read_page_size, read_page_token
-from tenrusl.errors import FieldViolation, InvalidFieldError, NotFoundError, Reason
+from tenrusl.errors import NotFoundError, Reason
+from tenrusl.rpc.paging import page_token, read_id_token, read_page_size
 from tenrusl.store.audit import ChainedEntry, event_target, list_entries
 from tenrusl.store.engine import Engine, autocommit
 from tenrusl.store.event_details import Effect, EventDetails, effect_of, read_events
@@ -17,7 +17,7 @@ MAX_AUDIT_ENTRIES = 50
 
 @dataclass(frozen=True, slots=True)
 class EventPage:
-    """Events, newest first, and the token of the next page (empty on the last)."""
+    """Events in order, and the token of the next page (empty on the last)."""
 
     events: list[EventDetails]
     next_page_token: str
@@ -39,15 +39,16 @@ class Events:
         self._engine = engine
         self._providers = tuple(providers)
 
-    async def page(self, wanted: EventFilter, *, page_size: int, token: str) -> EventPage:
+    async def page(self, wanted: EventFilter, *, page_size: int, token: str, oldest_first: bool = False) -> EventPage:
         """A page of events. Raises InvalidFieldError, UnavailableError."""
-        limit, after = read_page_size(page_size), read_event_token(token, wanted.key(), field="page_token")
+        query = [*wanted.key(), "oldest first" if oldest_first else "newest first"]
+        limit, after = read_page_size(page_size), read_id_token(token, query)
         async with autocommit(self._engine) as connection:
             span = await find_events(
-                connection, wanted, providers=self._providers, limit=limit, after=after, newest_first=True
+                connection, wanted, providers=self._providers, limit=limit, after=after, newest_first=not oldest_first
             )
             found = await read_events(connection, span.ids)
-        return EventPage(found, page_token(str(span.end), wanted.key()) if span.end else "")
+        return EventPage(found, page_token(str(span.end), query) if span.end else "")
 
     async def show(self, event_id: UUID) -> tuple[EventDetails, list[Happening]]:
         """An event and what happened to it, oldest first. Raises NotFoundError(EVENT_NOT_FOUND), UnavailableError."""
@@ -58,15 +59,6 @@ class Events:
             effect = await effect_of(connection, event_id)
             entries = await list_entries(connection, limit=MAX_AUDIT_ENTRIES, target=event_target(event_id))
         return found[0], timeline(found[0], effect, entries)
-
-
-def read_event_token(token: str, key: list[str], *, field: str) -> UUID | None:
-    """The id to continue after, None to begin. Raises InvalidFieldError for the token of another query."""
-    try:
-        position = read_page_token(token, key)
-        return UUID(position) if position else None
-    except (ValueError, InvalidFieldError):
-        raise InvalidFieldError(FieldViolation(field, "must be of the same query")) from None
 
 
 def timeline(event: EventDetails, effect: Effect | None, entries: list[ChainedEntry]) -> list[Happening]:

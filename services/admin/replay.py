@@ -5,14 +5,13 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from dataclasses import asdict, dataclass, replace
 from uuid import UUID
 
-from services.admin.events import read_event_token
-from services.admin.paging import page_token
 from services.admin.processor_client import Results
 from tenrusl.caller import Caller
 from tenrusl.clock import Clock
 from tenrusl.crypto import AuditKeys
 from tenrusl.errors import OverloadedError
-from tenrusl.store.audit import Values, append_entry, event_target
+from tenrusl.rpc.paging import page_token, read_id_token
+from tenrusl.store.audit import Values, append_entry, events_target
 from tenrusl.store.engine import Engine, autocommit, transaction
 from tenrusl.store.event_list import ALL_EVENTS, MAX_LOOKED_THROUGH, EventFilter, find_events
 
@@ -92,7 +91,7 @@ class Replay:
         processor stays full: what was done until then stays done.
         """
         wanted = replace(order.filter, without_refuted=True)
-        after = read_event_token(order.resume_token, wanted.key(), field="resume_token")
+        after = read_id_token(order.resume_token, wanted.key(), field="resume_token")
         progress = ReplayProgress(resume_token=order.resume_token)
         if not order.dry_run:
             await self._note(caller, "events.replay", order, _facts(order))
@@ -155,9 +154,8 @@ class Replay:
         raise OverloadedError("the processor stays full")
 
     async def _note(self, caller: Caller, action: str, order: ReplayOrder, facts: Values) -> None:
-        target = event_target(order.ids[0]) if len(order.ids) == 1 else "events"
         async with transaction(self._engine) as connection:
-            entry = caller.did(action, target, at=self._clock.now(), after=facts)
+            entry = caller.did(action, events_target(order.ids), at=self._clock.now(), after=facts)
             await append_entry(connection, entry, self._audit_keys)
 
 

@@ -12,7 +12,6 @@ import typer
 from tenrusl.cli.audit import audit
 from tenrusl.cli.backlog import backlog
 from tenrusl.cli.dead_letters import dead_letters
-from tenrusl.cli.event_list import events
 from tenrusl.cli.incident import incident
 from tenrusl.cli.maintenance import maintenance
 from tenrusl.cli.payloads import payloads
@@ -21,6 +20,7 @@ from tenrusl.cli.reviews import reviews
 from tenrusl.cli.secrets import secrets
 from tenrusl.cli.simulate import simulate
 from tenrusl.cli.throttle import throttle
+from tenrusl.cli.unconfirmed import events
 from tenrusl.cli.webhooks import webhooks
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)

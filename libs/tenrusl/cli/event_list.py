@@ -27,12 +27,11 @@ from tenrusl.cli.event_filters import (
     event_filter,
     status_word,
 )
-from tenrusl.cli.events import events
 from tenrusl.cli.rpc import call
 from tenrusl.cli.runs import Json, print_json
 from tenrusl.cli.tables import plain, print_table, time_text
 
-__all__ = ["events", "find_events", "print_events"]
+events = typer.Typer(no_args_is_help=True, help="Look at events, replay them, confirm those that no signature covers.")
 _CALL_SECONDS = 30.0
 _REPLAY_SECONDS = 24 * 3600.0
 _MAX_PAGE = 200
@@ -146,15 +145,20 @@ def replay(
         raise typer.Exit(1)
 
 
-def find_events(admin: str, wanted: backlog_pb2.EventFilter, limit: int) -> list[common_pb2.Event]:
-    """At most `limit` events, newest first."""
+def find_events(
+    admin: str, wanted: backlog_pb2.EventFilter, limit: int, *, oldest_first: bool = False
+) -> list[common_pb2.Event]:
+    """At most `limit` events, newest first or oldest first."""
 
     async def ask(stub: _Stub) -> list[common_pb2.Event]:
         found: list[common_pb2.Event] = []
         token = ""
         while len(found) < limit:
             request = backlog_pb2.ListEventsRequest(
-                page_size=min(limit - len(found), _MAX_PAGE), page_token=token, filter=wanted
+                page_size=min(limit - len(found), _MAX_PAGE),
+                page_token=token,
+                filter=wanted,
+                oldest_first=oldest_first,
             )
             page = await stub.ListEvents(request, timeout=_CALL_SECONDS)
             found += page.events
@@ -169,9 +173,7 @@ def find_events(admin: str, wanted: backlog_pb2.EventFilter, limit: int) -> list
 def print_events(found: list[common_pb2.Event], *, json: bool) -> None:
     """As a table, or as one JSON line for each."""
     if json:
-        for event in found:
-            document = MessageToDict(event, preserving_proto_field_name=True)
-            typer.echo(jsonlib.dumps(document, separators=(",", ":")))
+        print_json_lines(found)
         return
     if not found:
         print("no event matches")
@@ -184,6 +186,24 @@ def print_events(found: list[common_pb2.Event], *, json: bool) -> None:
         )  # fmt: skip
         table.add_row(*map(plain, cells))
     print_table(table)
+
+
+def print_json_lines(found: list[common_pb2.Event]) -> None:
+    """One JSON line for each."""
+    for event in found:
+        document = MessageToDict(event, preserving_proto_field_name=True)
+        typer.echo(jsonlib.dumps(document, separators=(",", ":")))
+
+
+def said_status(event: common_pb2.Event) -> str:
+    """The payment's state that the event reports, in a word; empty when it reports none."""
+    name = common_pb2.PaymentStatus.Name(event.payment_status).removeprefix("PAYMENT_STATUS_").lower()
+    return name if event.payment_status else ""
+
+
+def amount_text(event: common_pb2.Event) -> str:
+    """The amount in minor units and the currency; empty when it says none."""
+    return f"{event.amount_minor} {event.currency}" if event.HasField("amount_minor") else ""
 
 
 def _follow(admin: str, request: backlog_pb2.ReplayEventsRequest, *, quiet: bool) -> backlog_pb2.ReplayEventsResponse:
@@ -218,16 +238,14 @@ def _summary(message: backlog_pb2.ReplayEventsResponse, *, dry_run: bool) -> str
 
 def _facts(answer: backlog_pb2.GetEventResponse) -> list[tuple[str, str]]:
     event = answer.event
-    said = common_pb2.PaymentStatus.Name(event.payment_status).removeprefix("PAYMENT_STATUS_").lower()
-    amount = f"{event.amount_minor} {event.currency}" if event.HasField("amount_minor") else ""
     return [
         ("id", event.id),
         ("provider", event.provider),
         ("event", f"{event.event_type} {event.event_id}"),
         ("status", status_word(event)),
         ("payment", event.payment_ref),
-        ("says", said if event.payment_status else ""),
-        ("amount", amount),
+        ("says", said_status(event)),
+        ("amount", amount_text(event)),
         ("tries", str(event.attempts)),
         ("deliveries", str(event.deliveries)),
         ("cause", " ".join(filter(None, (event.failure_code, answer.failure_message)))),

@@ -108,8 +108,13 @@ class Head:
 
 
 def event_target(event_id: UUID) -> str:
-    """How the audit log names an event."""
+    """The target of entries about one event."""
     return f"event/{event_id}"
+
+
+def events_target(event_ids: Sequence[UUID]) -> str:
+    """The target of an entry about these events; of several, their ids stand in `after`."""
+    return event_target(event_ids[0]) if len(event_ids) == 1 else "events"
 
 
 async def append_entry(connection: AsyncConnection, entry: AuditEntry, keys: AuditKeys) -> int:

@@ -159,9 +159,8 @@ class Stack:
                 monotonic=lambda: sum(self.slept),
                 sleep=sleep,
             ),
-            dead_letters=DeadLetters(
-                engine=engine, processor=processor, providers=PROVIDERS, audit_keys=AUDIT_KEYS, clock=clock
-            ),
+            dead_letters=DeadLetters(engine=engine, providers=PROVIDERS, audit_keys=AUDIT_KEYS, clock=clock),
+            processor=processor,
             requests=BacklogRequests(PROVIDERS),
         )
 
@@ -186,7 +185,9 @@ class Stack:
             registry=CollectorRegistry(),
             ready=always_ready,
         )
-        unconfirmed = UnconfirmedEvents(engine=self.engine, processor=processor, clock=self.clock)
+        unconfirmed = UnconfirmedEvents(
+            engine=self.engine, processor=processor, audit_keys=AUDIT_KEYS, clock=self.clock
+        )
         server.add(
             processor_pb2_grpc.add_ProcessorServiceServicer_to_server,
             ProcessorServicer(processor, unconfirmed, self.engine),

@@ -31,6 +31,11 @@ async def run(stack: Stack, *arguments: str, role: Role = Role.OPERATOR) -> tupl
     return result.exit_code, result.output
 
 
+async def put_waiting(stack: Stack, **columns: Any) -> str:
+    """The id of an event that waits for confirmation."""
+    return str(await stack.put(status="unconfirmed", unauthenticated_body=True, **columns))
+
+
 async def lines(stack: Stack, *arguments: str) -> list[Any]:
     """What a command prints with --json."""
     code, output = await run(stack, *arguments, "--json")
@@ -110,6 +115,45 @@ async def test_dead_letters(stack: Stack, engine: Engine) -> None:
     assert found_statuses == [("discarded",), ("received",), ("received",)]
 
 
+async def test_events_that_wait_for_confirmation(stack: Stack, engine: Engine) -> None:
+    ids = [
+        await put_waiting(stack, provider="xendit", minutes=minutes, payment_ref=f"pay_{minutes}")
+        for minutes in range(3)
+    ]
+    listed = ("events", "unconfirmed", "--provider", "xendit")
+    assert [event["id"] for event in await lines(stack, *listed)] == ids
+    code, output = await run(stack, *listed, "--limit", "1", role=Role.VIEWER)
+    assert code == 0
+    assert ids[0] in output
+    assert ids[1] not in output
+    assert "there may be more" in output
+    assert await run(stack, "events", "confirm", ids[0]) == (0, "1 processed\n")
+    skipped = f"{ids[0]}  skipped: it does not wait for confirmation\n"
+    assert await run(stack, "events", "confirm", *ids[:2]) == (1, f"1 processed\n{skipped}")
+    assert await run(stack, "events", "refute", ids[2], ids[0]) == (1, f"1 refuted\n{skipped}")
+    assert await run(stack, *listed) == (0, "no event waits for confirmation\n")
+    found = await rows(engine, "SELECT status, confirmed_by, failure_message FROM webhook_events ORDER BY id")
+    assert found == [("processed", "olga", None), ("processed", "olga", None), ("dead_letter", None, "refuted by olga")]
+
+
+async def test_a_confirmed_event_that_fails_is_told(stack: Stack) -> None:
+    event_id = await put_waiting(stack, document={"directives": {"fail_first": 5}})
+    code, output = await run(stack, "events", "confirm", event_id)
+    assert code == 1
+    assert output.splitlines()[0] == "0 processed"
+    assert f"{event_id}  confirmed, and failed" in output
+
+
+async def test_confirming_and_refuting_take_the_key_of_an_operator(stack: Stack, engine: Engine) -> None:
+    event_id = await put_waiting(stack, provider="xendit")
+    for command in ("confirm", "refute"):
+        code, output = await run(stack, "events", command, event_id, role=Role.VIEWER)
+        assert code == 1
+        assert "PERMISSION_DENIED" in output
+    assert await rows(engine, "SELECT status FROM webhook_events") == [("unconfirmed",)]
+    assert await rows(engine, "SELECT number FROM audit_log") == []
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -119,6 +163,9 @@ async def test_dead_letters(stack: Stack, engine: Engine) -> None:
         ("dead-letters", "requeue"),
         ("dead-letters", "requeue", "x", "--all"),
         ("dead-letters", "discard", "x"),
+        ("events", "confirm"),
+        ("events", "confirm", "nonsense"),
+        ("events", "refute", "nonsense"),
     ],
 )
 async def test_wrong_arguments(stack: Stack, arguments: tuple[str, ...]) -> None:

@@ -100,14 +100,25 @@ async def test_a_rare_match_is_found_over_pages_that_hold_none(stack: Stack, mon
     assert await listed(stack, provider="stripe") == texts([rare])
 
 
+async def test_events_are_listed_oldest_first_when_asked(stack: Stack) -> None:
+    ids = texts([await stack.put(minutes=minutes, status="unconfirmed") for minutes in range(3)])
+    wanted = event_filter(status=common_pb2.EVENT_STATUS_UNCONFIRMED)
+    found = await everything(stack.stub(Role.VIEWER), page_size=2, filter=wanted, oldest_first=True)
+    assert [event.id for event in found] == ids
+
+
 async def test_a_token_of_another_query_is_refused(stack: Stack) -> None:
     for minutes in range(3):
         await stack.put(minutes=minutes)
     stub = stack.stub(Role.VIEWER)
     mine = backlog_pb2.ListEventsRequest(page_size=1, filter=event_filter(provider="mock"))
     token = (await stub.ListEvents(mine, timeout=10)).next_page_token
-    for fields in ({}, {"provider": "stripe"}, {"provider": "mock", "failure_code": "x"}):
-        request = backlog_pb2.ListEventsRequest(page_size=1, page_token=token, filter=event_filter(**fields))
+    requests = [
+        backlog_pb2.ListEventsRequest(page_size=1, page_token=token, filter=event_filter(**fields))
+        for fields in ({}, {"provider": "stripe"}, {"provider": "mock", "failure_code": "x"})
+    ]
+    requests.append(backlog_pb2.ListEventsRequest(page_size=1, page_token=token, filter=mine.filter, oldest_first=True))
+    for request in requests:
         with pytest.raises(aio.AioRpcError) as caught:
             await stub.ListEvents(request, timeout=10)
         assert [item.field for item in violations_of(caught.value)] == ["page_token"]

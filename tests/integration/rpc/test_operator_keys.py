@@ -38,7 +38,7 @@ KEYS = OperatorKeys(
 )  # fmt: skip
 ROLES = {
     f"/{SERVICE}/ProcessEvents": Role.OPERATOR,
-    f"/{SERVICE}/ListUnconfirmedEvents": Role.VIEWER,
+    f"/{SERVICE}/RefuteEvents": Role.VIEWER,
     f"/{SERVICE}/LookUpEvents": None,
 }
 Code = grpc.StatusCode
@@ -55,7 +55,7 @@ class Servicer(processor_pb2_grpc.ProcessorServiceServicer):
         kind = type(request).DESCRIPTOR.name.replace("Request", "Response")
         return getattr(processor_pb2, kind)()
 
-    ProcessEvents = ListUnconfirmedEvents = LookUpEvents = ConfirmEvents = _any
+    ProcessEvents = RefuteEvents = LookUpEvents = ConfirmEvents = _any
 
 
 class Time:
@@ -112,7 +112,7 @@ async def test_a_key_of_enough_rank_gets_in_and_is_known(address: str, servicer:
 
 async def test_a_role_that_is_not_enough(address: str, servicer: Servicer) -> None:
     assert await call(address, "ProcessEvents", VIEWER) == (Code.PERMISSION_DENIED, Reason.ROLE_INSUFFICIENT)
-    assert await call(address, "ListUnconfirmedEvents", VIEWER) == (Code.OK, None)
+    assert await call(address, "RefuteEvents", VIEWER) == (Code.OK, None)
     assert len(servicer.callers) == 1
 
 
@@ -121,7 +121,7 @@ async def test_a_role_that_is_not_enough(address: str, servicer: Servicer) -> No
     [("", Reason.ADMIN_KEY_MISSING), ("wrong", Reason.ADMIN_KEY_INVALID), (ADMIN[:-1], Reason.ADMIN_KEY_INVALID)],
 )
 async def test_without_a_right_key_nobody_gets_in(address: str, servicer: Servicer, key: str, reason: Reason) -> None:
-    assert await call(address, "ListUnconfirmedEvents", key) == (Code.UNAUTHENTICATED, reason)
+    assert await call(address, "RefuteEvents", key) == (Code.UNAUTHENTICATED, reason)
     assert servicer.callers == []
 
 
