@@ -129,6 +129,12 @@ class PermissionDeniedError(TenruslError):
     reason = Reason.ROLE_INSUFFICIENT
 
 
+class ThrottledError(TenruslError):
+    """This caller has done it too often; it has to wait, and others have not."""
+
+    reason = Reason.THROTTLED
+
+
 class OverloadedError(TenruslError):
     """As much work as allowed is under way; trying again soon helps."""
 

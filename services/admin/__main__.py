@@ -36,7 +36,7 @@ from tenrusl.api.admin.v1 import (
 from tenrusl.clock import SystemClock
 from tenrusl.coordination.client import build_redis
 from tenrusl.coordination.secret_news import publish_secret_news
-from tenrusl.crypto import SecretCipher, decode_app_key
+from tenrusl.crypto import AuditKeys, SecretCipher, decode_app_key
 from tenrusl.operator_keys import configured_keys, keep_keys
 from tenrusl.provider_loading import load_providers
 from tenrusl.rpc.channel import build_channel
@@ -51,6 +51,7 @@ async def serve(settings: Settings, registry: CollectorRegistry) -> None:
     """Builds the object graph and serves until told to stop."""
     engine = build_engine(settings.database_url, service="admin", pool_size=settings.db_pool_size)
     keys = configured_keys(settings)
+    audit_keys = AuditKeys(decode_app_key(settings.app_key))
     server = RpcServer(
         name="admin",
         listen=settings.admin_listen,
@@ -61,18 +62,18 @@ async def serve(settings: Settings, registry: CollectorRegistry) -> None:
     )
     server.add(
         audit_pb2_grpc.add_AuditServiceServicer_to_server,
-        AuditServicer(Audit(engine)),
+        AuditServicer(Audit(engine, audit_keys)),
         audit_pb2.DESCRIPTOR.services_by_name["AuditService"].full_name,
     )
     server.add(
         throttle_pb2_grpc.add_ThrottleServiceServicer_to_server,
-        ThrottleServicer(Throttles(engine, SystemClock()), load_providers(settings)),
+        ThrottleServicer(Throttles(engine, audit_keys, SystemClock()), load_providers(settings)),
         throttle_pb2.DESCRIPTOR.services_by_name["ThrottleService"].full_name,
     )
     ingress = build_channel(settings.ingress_target)
     server.add(
         rejected_pb2_grpc.add_RejectedServiceServicer_to_server,
-        RejectedServicer(RejectedWebhooks(engine, ingress, SystemClock()), load_providers(settings)),
+        RejectedServicer(RejectedWebhooks(engine, ingress, audit_keys, SystemClock()), load_providers(settings)),
         rejected_pb2.DESCRIPTOR.services_by_name["RejectedService"].full_name,
     )
     redis = build_redis(settings.redis_dsn)
@@ -80,6 +81,7 @@ async def serve(settings: Settings, registry: CollectorRegistry) -> None:
         engine=engine,
         providers=load_providers(settings),
         cipher=SecretCipher(decode_app_key(settings.app_key)),
+        audit_keys=audit_keys,
         notify=lambda: publish_secret_news(redis),
         clock=SystemClock(),
         quiet=settings.rotation_quiet,
@@ -96,7 +98,13 @@ async def serve(settings: Settings, registry: CollectorRegistry) -> None:
     )
     server.add(
         report_pb2_grpc.add_ReportServiceServicer_to_server,
-        build_report_servicer(settings, engine=engine, providers=load_providers(settings), clock=SystemClock()),
+        build_report_servicer(
+            settings,
+            engine=engine,
+            providers=load_providers(settings),
+            audit_keys=audit_keys,
+            clock=SystemClock(),
+        ),
         report_pb2.DESCRIPTOR.services_by_name["ReportService"].full_name,
     )
     processor = build_channel(settings.processor_target)
@@ -108,6 +116,7 @@ async def serve(settings: Settings, registry: CollectorRegistry) -> None:
             redis=redis,
             processor=processor,
             providers=load_providers(settings),
+            audit_keys=audit_keys,
             clock=SystemClock(),
         ),
         backlog_pb2.DESCRIPTOR.services_by_name["BacklogService"].full_name,
@@ -119,6 +128,7 @@ async def serve(settings: Settings, registry: CollectorRegistry) -> None:
             await server.run()
             background.cancel()
     finally:
+        await processor.close()
         await ingress.close()
         await redis.aclose()
         await engine.dispose()

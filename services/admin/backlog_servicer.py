@@ -9,7 +9,6 @@ from grpc import aio
 
 from services.admin.backlog import Backlog
 from services.admin.backlog_requests import BacklogRequests, read_id, read_ids, read_reason
-from services.admin.caller import current_caller
 from services.admin.dead_letters import DeadLetters
 from services.admin.diagnose import Diagnosis
 from services.admin.event_messages import backlog_message, details_message, event_message, finding_message
@@ -18,6 +17,7 @@ from services.admin.payload import Payloads
 from services.admin.processor_client import Outcomes, ProcessorClient
 from services.admin.replay import Replay
 from tenrusl.api.admin.v1 import backlog_pb2, backlog_pb2_grpc
+from tenrusl.caller import current_caller
 
 _Context = aio.ServicerContext[Any, Any]
 

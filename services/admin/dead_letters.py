@@ -4,8 +4,9 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
-from services.admin.caller import Caller
+from tenrusl.caller import Caller
 from tenrusl.clock import Clock
+from tenrusl.crypto import AuditKeys
 from tenrusl.store.audit import Values, append_entry, events_target
 from tenrusl.store.engine import Connection, Engine, autocommit, transaction
 from tenrusl.store.event_list import ALL_EVENTS, EventFilter, find_events
@@ -41,8 +42,9 @@ class DeadLetters:
     All raise UnavailableError; what was done until then stays done.
     """
 
-    def __init__(self, *, engine: Engine, providers: Collection[str], clock: Clock) -> None:
+    def __init__(self, *, engine: Engine, providers: Collection[str], audit_keys: AuditKeys, clock: Clock) -> None:
         self._engine = engine
+        self._audit_keys = audit_keys
         self._providers = tuple(providers)
         self._clock = clock
 
@@ -96,5 +98,5 @@ class DeadLetters:
             if changed:
                 after = {**facts, "event_ids": [str(event_id) for event_id in changed]}
                 entry = caller.did(action, events_target(changed), at=self._clock.now(), after=after)
-                await append_entry(connection, entry)
+                await append_entry(connection, entry, self._audit_keys)
         return len(changed)

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from services.admin.caller import Caller
 from services.admin.events import MAX_AUDIT_ENTRIES, Events, Happening
 from services.admin.payload import Payloads
+from tenrusl.caller import Caller
 from tenrusl.clock import Clock
+from tenrusl.crypto import AuditKeys
 from tenrusl.errors import ConflictError
 from tenrusl.providers.masking import mask_fields
 from tenrusl.providers.types import Provider
@@ -45,12 +46,14 @@ class Incidents:
         events: Events,
         payloads: Payloads,
         providers: Mapping[str, Provider],
+        audit_keys: AuditKeys,
         clock: Clock,
     ) -> None:
         self._engine = engine
         self._events = events
         self._payloads = payloads
         self._providers = providers
+        self._audit_keys = audit_keys
         self._clock = clock
 
     async def capture(self, event_id: UUID, caller: Caller) -> Incident:
@@ -75,7 +78,8 @@ class Incidents:
         now = self._clock.now()
         async with transaction(self._engine) as connection:
             after = {"payload_bytes": len(body), "payload_missing": missing}
-            await append_entry(connection, caller.did("incident.capture", event_target(event_id), at=now, after=after))
+            entry = caller.did("incident.capture", event_target(event_id), at=now, after=after)
+            await append_entry(connection, entry, self._audit_keys)
         requests = [event.request_id, *(item.entry.request_id for item in reversed(entries))]
         return Incident(
             time=now,

@@ -9,9 +9,10 @@ from uuid import UUID
 import grpc
 from grpc import aio
 
-from services.admin.caller import Caller
 from tenrusl.api.ingress.v1 import quarantine_pb2, quarantine_pb2_grpc
+from tenrusl.caller import Caller
 from tenrusl.clock import Clock
+from tenrusl.crypto import AuditKeys
 from tenrusl.errors import OverloadedError, Reason, UnavailableError
 from tenrusl.ids import time_of_id
 from tenrusl.rpc.context import outgoing_metadata
@@ -48,9 +49,10 @@ class ReverifyProgress:
 class RejectedWebhooks:
     """The webhooks in quarantine. ingress: the channel to it."""
 
-    def __init__(self, engine: Engine, ingress: aio.Channel, clock: Clock) -> None:
+    def __init__(self, engine: Engine, ingress: aio.Channel, audit_keys: AuditKeys, clock: Clock) -> None:
         self._engine = engine
         self._ingress = quarantine_pb2_grpc.QuarantineServiceStub(ingress)
+        self._audit_keys = audit_keys
         self._clock = clock
 
     async def page(self, provider: str, *, page_size: int, token: str) -> RejectedPage:
@@ -103,4 +105,4 @@ class RejectedWebhooks:
     async def _note(self, caller: Caller, action: str, provider: str, after: dict[str, object]) -> None:
         entry = caller.did(action, f"provider/{provider}", at=self._clock.now(), after=after)
         async with transaction(self._engine) as connection:
-            await append_entry(connection, entry)
+            await append_entry(connection, entry, self._audit_keys)

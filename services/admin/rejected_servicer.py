@@ -6,10 +6,10 @@ from typing import Any, cast
 
 from grpc import aio
 
-from services.admin.caller import current_caller
 from services.admin.rejected import RejectedWebhooks
 from tenrusl.api.admin.v1 import rejected_pb2, rejected_pb2_grpc
 from tenrusl.api.common.v1 import common_pb2
+from tenrusl.caller import current_caller
 from tenrusl.errors import FieldViolation, InvalidFieldError
 from tenrusl.store.rejected import RejectedWebhook
 

@@ -5,9 +5,10 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from dataclasses import asdict, dataclass, replace
 from uuid import UUID
 
-from services.admin.caller import Caller
 from services.admin.processor_client import Results
+from tenrusl.caller import Caller
 from tenrusl.clock import Clock
+from tenrusl.crypto import AuditKeys
 from tenrusl.errors import OverloadedError
 from tenrusl.rpc.paging import page_token, read_id_token
 from tenrusl.store.audit import Values, append_entry, events_target
@@ -73,6 +74,7 @@ class Replay:
         engine: Engine,
         process: Callable[[Sequence[UUID]], Awaitable[Results]],
         providers: Collection[str],
+        audit_keys: AuditKeys,
         clock: Clock,
         monotonic: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -80,6 +82,7 @@ class Replay:
         self._engine = engine
         self._process = process
         self._providers = tuple(providers)
+        self._audit_keys = audit_keys
         self._clock = clock
         self._monotonic = monotonic
         self._sleep = sleep
@@ -160,7 +163,7 @@ class Replay:
     async def _note(self, caller: Caller, action: str, order: ReplayOrder, facts: Values) -> None:
         async with transaction(self._engine) as connection:
             entry = caller.did(action, events_target(order.ids), at=self._clock.now(), after=facts)
-            await append_entry(connection, entry)
+            await append_entry(connection, entry, self._audit_keys)
 
 
 def _key(wanted: EventFilter) -> list[str]:

@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from services.admin.caller import Caller
 from services.admin.rotation_state import HOUR, RotationState, check_safe, judge, state_of, view_of
 from services.admin.secret_checks import (
     MAX_OWNER_CHARACTERS,
@@ -17,8 +16,9 @@ from services.admin.secret_checks import (
     find_field,
 )
 from services.admin.secret_views import Known, SecretView, read_known
+from tenrusl.caller import Caller
 from tenrusl.clock import Clock
-from tenrusl.crypto import SecretCipher
+from tenrusl.crypto import AuditKeys, SecretCipher
 from tenrusl.errors import ConflictError, FieldViolation, InvalidFieldError, NotFoundError, Reason
 from tenrusl.providers.types import Provider
 from tenrusl.rotation import (
@@ -64,6 +64,7 @@ class Rotations:
         engine: Engine,
         providers: Mapping[str, Provider],
         cipher: SecretCipher,
+        audit_keys: AuditKeys,
         notify: Callable[[], Awaitable[None]],
         clock: Clock,
         quiet: timedelta,
@@ -71,6 +72,7 @@ class Rotations:
         self._engine = engine
         self._providers = providers
         self._cipher = cipher
+        self._audit_keys = audit_keys
         self._notify = notify
         self._clock = clock
         self.quiet = quiet
@@ -119,7 +121,7 @@ class Rotations:
             notes: dict[str, object] = {"version": version_name(number), "owner": order.owner, "reason": order.reason}
             if earlier:
                 notes["same_as"] = [version_name(number) for number in earlier]
-            await _audit(connection, "rotation.begin", (before, after), field, caller, now, notes)
+            await self._audit(connection, "rotation.begin", (before, after), field, caller, now, notes)
         await self._notify()
         return state_of(after, field, number)
 
@@ -147,7 +149,7 @@ class Rotations:
             changes = complete(before.statuses(field))
             after = await _apply(connection, provider, changes, now)
             notes = {"forced": force, "blockers": [blocker.value for blocker in state.blockers]}
-            await _audit(connection, "rotation.complete", (before, after), field, caller, now, notes)
+            await self._audit(connection, "rotation.complete", (before, after), field, caller, now, notes)
         await self._notify()
         views = {number: after.view(row) for row in after.rows if (number := row.number) in changes}
         new = next(number for number, status in changes.items() if status is SecretStatus.CURRENT)
@@ -161,7 +163,7 @@ class Rotations:
             before = await self._take_over(connection, await read_known(connection, [provider], now), field, now)
             changes = abort(before.statuses(field), gone=before.gone(field), leave_none=leave_none)
             after = await _apply(connection, provider, changes, now)
-            await _audit(connection, "rotation.abort", (before, after), field, caller, now, {})
+            await self._audit(connection, "rotation.abort", (before, after), field, caller, now, {})
         await self._notify()
         return view_of(after, next(iter(changes)))
 
@@ -184,7 +186,7 @@ class Rotations:
             changes = revoke(before.statuses(field), numbers, gone=before.gone(field), leave_none=leave_none)
             after = await _apply(connection, provider, changes, now)
             notes = {"versions": [version_name(number) for number in numbers], "reason": reason}
-            await _audit(connection, "secret.revoke", (before, after), field, caller, now, notes)
+            await self._audit(connection, "secret.revoke", (before, after), field, caller, now, notes)
         await self._notify()
         asked = [number for number in numbers if version_name(number) == version]
         return view_of(after, asked[0] if asked else numbers[-1])
@@ -223,6 +225,32 @@ class Rotations:
             )
         return await read_known(connection, [unmet[0].provider], now) if unmet else known
 
+    async def _audit(
+        self,
+        connection: Connection,
+        action: str,
+        states: tuple[Known, Known],
+        field: str,
+        caller: Caller,
+        now: datetime,
+        notes: Mapping[str, object],
+    ) -> None:
+        before, after = states
+        await append_entry(
+            connection,
+            AuditEntry(
+                at=now,
+                actor=caller.operator.name,
+                role=caller.operator.role.value,
+                action=action,
+                target=f"secret/{after.rows[0].provider}/{field}",
+                request_id=caller.request_id,
+                before={"accepted": _accepted(before, field)},
+                after={"accepted": _accepted(after, field), **notes},
+            ),
+            self._audit_keys,
+        )
+
 
 async def _apply(connection: Connection, provider: str, changes: Mapping[int, SecretStatus], now: datetime) -> Known:
     for number, status in changes.items():
@@ -247,31 +275,6 @@ def _find_version(known: Known, provider: str, field: str, version: str) -> byte
 
 def _next_number(known: Known) -> int:
     return max((row.number for row in known.rows), default=0) + 1
-
-
-async def _audit(
-    connection: Connection,
-    action: str,
-    states: tuple[Known, Known],
-    field: str,
-    caller: Caller,
-    now: datetime,
-    notes: Mapping[str, object],
-) -> None:
-    before, after = states
-    await append_entry(
-        connection,
-        AuditEntry(
-            at=now,
-            actor=caller.operator.name,
-            role=caller.operator.role.value,
-            action=action,
-            target=f"secret/{after.rows[0].provider}/{field}",
-            request_id=caller.request_id,
-            before={"accepted": _accepted(before, field)},
-            after={"accepted": _accepted(after, field), **notes},
-        ),
-    )
 
 
 def _accepted(known: Known, field: str) -> list[str]:

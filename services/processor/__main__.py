@@ -23,7 +23,7 @@ from tenrusl.confirmers import load_confirmers
 from tenrusl.coordination.client import build_redis
 from tenrusl.coordination.heartbeats import Heartbeats
 from tenrusl.coordination.idempotency import IdempotencyStore
-from tenrusl.crypto import PayloadCipher, decode_app_key
+from tenrusl.crypto import AuditKeys, PayloadCipher, decode_app_key
 from tenrusl.ids import uuid7
 from tenrusl.provider_loading import load_providers
 from tenrusl.rpc.process import run
@@ -78,7 +78,16 @@ async def serve(settings: Settings, registry: CollectorRegistry) -> None:
     )
     server.add(
         processor_pb2_grpc.add_ProcessorServiceServicer_to_server,
-        ProcessorServicer(processor, UnconfirmedEvents(engine=engine, processor=processor, clock=clock), engine),
+        ProcessorServicer(
+            processor,
+            UnconfirmedEvents(
+                engine=engine,
+                processor=processor,
+                audit_keys=AuditKeys(decode_app_key(settings.app_key)),
+                clock=clock,
+            ),
+            engine,
+        ),
         processor_pb2.DESCRIPTOR.services_by_name["ProcessorService"].full_name,
     )
     server.add(

@@ -8,6 +8,7 @@ import structlog
 
 from services.processor.process import SKIPPED, Processor, Result, ResultStatus
 from tenrusl.clock import Clock
+from tenrusl.crypto import AuditKeys
 from tenrusl.errors import FieldViolation, InvalidFieldError
 from tenrusl.operators import Operator, Role
 from tenrusl.store.audit import AuditEntry, append_entry, events_target
@@ -26,9 +27,10 @@ class UnconfirmedEvents:
     names the events that were changed.
     """
 
-    def __init__(self, *, engine: Engine, processor: Processor, clock: Clock) -> None:
+    def __init__(self, *, engine: Engine, processor: Processor, audit_keys: AuditKeys, clock: Clock) -> None:
         self._engine = engine
         self._processor = processor
+        self._audit_keys = audit_keys
         self._clock = clock
 
     async def confirm(self, event_ids: Sequence[UUID], *, by: Operator, request_id: str) -> dict[UUID, Result]:
@@ -40,7 +42,8 @@ class UnconfirmedEvents:
         async with transaction(self._engine) as connection:
             confirmed = await confirm_events(connection, event_ids, confirmed_by=by.name, now=now)
             if confirmed:
-                await append_entry(connection, _entry("events.confirm", confirmed, by, request_id, now))
+                entry = _entry("events.confirm", confirmed, by, request_id, now)
+                await append_entry(connection, entry, self._audit_keys)
         _log.info("events confirmed", confirmed_by=by.name, events=len(confirmed))
         # With force, since the try in which it was held back must not count against the last attempt.
         done = await self._processor.process(sorted(confirmed), force=True) if confirmed else {}
@@ -51,7 +54,8 @@ class UnconfirmedEvents:
         async with transaction(self._engine) as connection:
             refuted = await refute_events(connection, event_ids, message=f"refuted by {by.name}")
             if refuted:
-                await append_entry(connection, _entry("events.refute", refuted, by, request_id, self._clock.now()))
+                entry = _entry("events.refute", refuted, by, request_id, self._clock.now())
+                await append_entry(connection, entry, self._audit_keys)
         _log.info("events refuted", refuted_by=by.name, events=len(refuted))
         result = Result(ResultStatus.DEAD_LETTER, "refuted")
         return {event_id: result if event_id in refuted else SKIPPED for event_id in event_ids}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -68,7 +68,7 @@ class Maintenance:
         self._clock = clock
         self._metrics = metrics
 
-    async def run(self) -> AsyncIterator[MaintenanceProgress]:
+    async def run(self) -> AsyncGenerator[MaintenanceProgress, None]:
         """Yields the result, once. Raises UnavailableError; what was done until then stays done."""
         progress = MaintenanceProgress()
         async with self._locks.only_run(KIND) as run:

@@ -24,7 +24,9 @@ _WORDS = {
 }
 _Id = Annotated[str, typer.Argument(metavar="ID", help="The event's id, a UUID.")]
 _Reason = Annotated[str, typer.Option("--reason", help="Why; it is kept.")]
-_Who = Annotated[str, typer.Option("--by", metavar="NAME", help="Who says so. Default: you.")]
+_Who = Annotated[
+    str, typer.Option("--by", metavar="NAME", help="On whose behalf; noted beside the name of your key. Default: you.")
+]
 
 
 @payloads.command()

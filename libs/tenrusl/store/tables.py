@@ -156,6 +156,7 @@ audit_log = Table(
     Column("after", JSONB),
     Column("previous_hash", LargeBinary, nullable=False),
     Column("hash", LargeBinary, nullable=False),
+    Column("key_id", LargeBinary),
     Index("audit_log_target_idx", "target", "number"),
     Index("audit_log_actor_idx", "actor", "number"),
     Index(
@@ -164,6 +165,21 @@ audit_log = Table(
         postgresql_using="gin",
         postgresql_where=text("target = 'events'"),
     ),
+    CheckConstraint("number > 0", name="audit_log_number_check"),
+    # audit_log_key_id_check, too: no entry without a key after those from before there were keys.
+)
+
+# One row: number and hash of the last entry, and a code of both.
+audit_head = Table(
+    "audit_head",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("number", BigInteger, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+    Column("key_id", LargeBinary),
+    Column("code", LargeBinary),
+    CheckConstraint("id = 1", name="audit_head_id_check"),
+    CheckConstraint("(key_id IS NULL) = (code IS NULL)", name="audit_head_code_check"),
 )
 
 # Limits of webhooks a second that operators set.

@@ -49,7 +49,7 @@ from tenrusl.secret import Secret
 from tenrusl.settings import Address, Settings
 from tenrusl.store.engine import Engine, transaction
 from tenrusl.store.event_store import EventStore
-from tests.builders import START, FixedClock, new_event
+from tests.builders import AUDIT_KEYS, START, FixedClock, new_event
 
 CIPHER = PayloadCipher(bytes(32))
 KEYS = {Role.ADMIN: "a" * 40, Role.OPERATOR: "o" * 40, Role.VIEWER: "v" * 40}
@@ -158,16 +158,17 @@ class Stack:
                 monotonic=lambda: 0.0,
             ),
             events=Events(engine, PROVIDERS),
-            payloads=Payloads(engine=engine, cipher=CIPHER, clock=clock),
+            payloads=Payloads(engine=engine, cipher=CIPHER, audit_keys=AUDIT_KEYS, clock=clock),
             replay=Replay(
                 engine=engine,
                 process=processor.process,
                 providers=PROVIDERS,
+                audit_keys=AUDIT_KEYS,
                 clock=clock,
                 monotonic=lambda: sum(self.slept),
                 sleep=sleep,
             ),
-            dead_letters=DeadLetters(engine=engine, providers=PROVIDERS, clock=clock),
+            dead_letters=DeadLetters(engine=engine, providers=PROVIDERS, audit_keys=AUDIT_KEYS, clock=clock),
             processor=processor,
             requests=BacklogRequests(PROVIDERS),
         )
@@ -193,7 +194,9 @@ class Stack:
             registry=CollectorRegistry(),
             ready=always_ready,
         )
-        unconfirmed = UnconfirmedEvents(engine=self.engine, processor=processor, clock=self.clock)
+        unconfirmed = UnconfirmedEvents(
+            engine=self.engine, processor=processor, audit_keys=AUDIT_KEYS, clock=self.clock
+        )
         server.add(
             processor_pb2_grpc.add_ProcessorServiceServicer_to_server,
             ProcessorServicer(processor, unconfirmed, self.engine),

@@ -11,7 +11,6 @@ from datetime import timedelta
 
 from prometheus_client import CollectorRegistry
 
-from services.admin.caller import Caller
 from services.admin.rotate import BeginOrder, Rotations
 from services.admin.rotation_state import RotationState
 from services.ingress.accept import Acceptor
@@ -20,6 +19,7 @@ from services.ingress.judge import Delivery, Disposition, Judge
 from services.ingress.metrics import IngressMetrics
 from services.ingress.signature_counts import SignatureCounts
 from services.ingress.stored_secrets import StoredSecrets
+from tenrusl.caller import Caller
 from tenrusl.clock import Clock
 from tenrusl.coordination.client import build_redis
 from tenrusl.coordination.secret_news import listen_for_secret_news
@@ -33,7 +33,7 @@ from tenrusl.secret import Secret
 from tenrusl.settings import load_credentials
 from tenrusl.store.engine import Engine
 from tenrusl.store.event_store import EventStore
-from tests.builders import rows
+from tests.builders import AUDIT_KEYS, rows
 
 APP_KEY = bytes(range(32))
 CIPHER = SecretCipher(APP_KEY)
@@ -112,7 +112,15 @@ class Admin(Rotations):
         async def notify() -> None:
             self.told += 1
 
-        super().__init__(engine=engine, providers=PROVIDERS, cipher=CIPHER, notify=notify, clock=clock, quiet=quiet)
+        super().__init__(
+            engine=engine,
+            providers=PROVIDERS,
+            cipher=CIPHER,
+            audit_keys=AUDIT_KEYS,
+            notify=notify,
+            clock=clock,
+            quiet=quiet,
+        )
 
 
 async def force_through(admin: Admin, ingress: Ingress, secret: str = NEW) -> RotationState:

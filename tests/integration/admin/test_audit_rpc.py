@@ -24,7 +24,7 @@ from tenrusl.secret import Secret
 from tenrusl.settings import Address, Settings
 from tenrusl.store.audit import AuditEntry, append_entry
 from tenrusl.store.engine import Engine, transaction
-from tests.builders import START, rows
+from tests.builders import AUDIT_KEYS, START, rows
 
 KEY = "v" * 40
 KEYS = OperatorKeys([key_of("vera", Role.VIEWER, Secret(KEY))])
@@ -41,7 +41,7 @@ async def address(engine: Engine) -> AsyncIterator[str]:
         ready=always_ready,
         steps=(with_operator(KEYS, ROLES, Failures()),),
     )
-    server.add(audit_pb2_grpc.add_AuditServiceServicer_to_server, AuditServicer(Audit(engine)), SERVICE)
+    server.add(audit_pb2_grpc.add_AuditServiceServicer_to_server, AuditServicer(Audit(engine, AUDIT_KEYS)), SERVICE)
     port = await server.start()
     yield f"dns:///127.0.0.1:{port}"
     await server.stop(0)
@@ -65,7 +65,7 @@ async def append(engine: Engine, number: int) -> None:
             after={"limit": n, "providers": ["stripe"]},
         )
         async with transaction(engine) as connection:
-            await append_entry(connection, entry)
+            await append_entry(connection, entry, AUDIT_KEYS)
 
 
 async def test_entries_are_listed_in_pages(engine: Engine, stub: Any) -> None:

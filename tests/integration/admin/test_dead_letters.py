@@ -13,9 +13,9 @@ from tenrusl.api.common.v1 import common_pb2
 from tenrusl.operators import Role
 from tenrusl.rpc.context import REQUEST_ID_KEY
 from tenrusl.rpc.errors import violations_of
-from tenrusl.store.audit import verify_chain
-from tenrusl.store.engine import Engine, autocommit
-from tests.builders import START, FixedClock, rows
+from tenrusl.store.audit_verification import verify_chain
+from tenrusl.store.engine import Engine, transaction
+from tests.builders import AUDIT_KEYS, START, FixedClock, rows
 from tests.integration.admin.backlog_stack import Stack, code_of, event_filter, texts
 
 AUDIT = "SELECT actor, action, target, after FROM audit_log ORDER BY number"
@@ -74,8 +74,9 @@ async def test_dead_letters_are_requeued_by_filter_up_to_a_limit(stack: Stack, e
     assert await requeue(stack, filter=wanted, limit=2) == (1, 0, False)
     assert (await state(engine, other))[0] == "dead_letter"
     assert await requeue(stack, filter=event_filter()) == (1, 0, False)
-    async with autocommit(engine) as connection:
-        assert await verify_chain(connection) == (3, None)
+    async with transaction(engine) as connection:
+        report = await verify_chain(connection, AUDIT_KEYS)
+    assert (report.verified, report.broken) == (3, None)
 
 
 async def test_what_was_refuted_is_requeued_only_when_it_is_meant(stack: Stack, engine: Engine) -> None:
@@ -157,8 +158,9 @@ async def test_events_are_confirmed_and_refuted_under_the_operators_name(stack: 
         "operator",
         "request-1",
     )
-    async with autocommit(engine) as connection:
-        assert await verify_chain(connection) == (2, None)
+    async with transaction(engine) as connection:
+        report = await verify_chain(connection, AUDIT_KEYS)
+    assert (report.verified, report.broken) == (2, None)
 
 
 async def test_a_confirmed_event_that_fails_is_named(stack: Stack, engine: Engine) -> None:

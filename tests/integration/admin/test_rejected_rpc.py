@@ -49,7 +49,7 @@ from tenrusl.simulator.signing import sign_webhook
 from tenrusl.store.engine import Engine
 from tenrusl.store.event_store import EventStore
 from tenrusl.store.rejected import Bounds
-from tests.builders import START, FixedClock, rows
+from tests.builders import AUDIT_KEYS, START, FixedClock, rows
 
 OPERATOR, VIEWER = "o" * 40, "v" * 40
 KEYS = OperatorKeys([key_of("olga", Role.OPERATOR, Secret(OPERATOR)), key_of("vera", Role.VIEWER, Secret(VIEWER))])
@@ -134,7 +134,7 @@ async def services(engine: Engine) -> AsyncIterator[Services]:
     admin, address = await start(
         "admin",
         rejected_pb2_grpc.add_RejectedServiceServicer_to_server,
-        RejectedServicer(RejectedWebhooks(engine, channel, clock), PROVIDERS),
+        RejectedServicer(RejectedWebhooks(engine, channel, AUDIT_KEYS, clock), PROVIDERS),
         "tenrusl.api.admin.v1.RejectedService",
         steps=(with_operator(KEYS, ROLES, Failures()),),
     )

@@ -44,7 +44,7 @@ from tenrusl.store.partitions import add_partitions
 from tenrusl.store.retention import mark_purged
 from tenrusl.store.reviews import traffic_by_minute
 from tenrusl.store.signature_counts import EnvironmentSecret, report
-from tests.builders import START, FixedClock, new_event, rows
+from tests.builders import AUDIT_KEYS, START, FixedClock, new_event, rows
 
 ADMIN, OPERATOR, VIEWER = "a" * 40, "o" * 40, "v" * 40
 KEYS = OperatorKeys(
@@ -77,7 +77,9 @@ async def address(engine: Engine) -> AsyncIterator[str]:
     )
     server.add(
         report_pb2_grpc.add_ReportServiceServicer_to_server,
-        build_report_servicer(SETTINGS, engine=engine, providers=PROVIDERS, clock=FixedClock(NOW)),
+        build_report_servicer(
+            SETTINGS, engine=engine, providers=PROVIDERS, audit_keys=AUDIT_KEYS, clock=FixedClock(NOW)
+        ),
         "tenrusl.api.admin.v1.ReportService",
     )
     port = await server.start()
@@ -241,7 +243,7 @@ async def test_the_request_ids_of_what_was_done_to_several_events_are_told(addre
                 at=NOW, actor="olga", role="operator", action="events.discard", target=MANY_EVENTS,
                 request_id=f"request-{number}", after={"event_ids": [str(one) for one in ids]},
             )  # fmt: skip
-            await append_entry(connection, entry)
+            await append_entry(connection, entry, AUDIT_KEYS)
     answer = await call(address, "CaptureIncident", event_id=str(event_id))
     assert list(answer.request_ids) == ["request-of-it", "request-0"]
 

@@ -9,10 +9,11 @@ import pytest
 from tenrusl.errors import ConflictError, InvalidFieldError, NotFoundError, Reason
 from tenrusl.rotation import Blocker, SecretStatus
 from tenrusl.secret import Secret
-from tenrusl.store.audit import list_entries, verify_chain
+from tenrusl.store.audit import list_entries
+from tenrusl.store.audit_verification import verify_chain
 from tenrusl.store.engine import Engine, transaction
 from tenrusl.store.signing_secrets import insert_version, lock_secrets, read_versions, set_status
-from tests.builders import FixedClock
+from tests.builders import AUDIT_KEYS, FixedClock
 from tests.integration.admin.rotation_stack import (
     ACCEPTED,
     CIPHER,
@@ -220,7 +221,9 @@ async def test_every_change_is_in_the_audit_log_without_a_secret(
     await admin.revoke("mock", "", "v1", "leaked", WHO)
     async with transaction(engine) as connection:
         entries = [item.entry for item in await list_entries(connection, limit=10)]
-        assert await verify_chain(connection) == (5, None)
+    async with transaction(engine) as connection:
+        report = await verify_chain(connection, AUDIT_KEYS)
+    assert (report.verified, report.broken) == (5, None)
     assert [entry.action for entry in reversed(entries)] == [
         "rotation.begin",
         "rotation.complete",

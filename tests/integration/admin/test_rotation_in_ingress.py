@@ -17,7 +17,7 @@ from tenrusl.local.valkey import EmbeddedValkey
 from tenrusl.providers import PROVIDERS
 from tenrusl.rotation import Blocker
 from tenrusl.store.engine import Engine, build_engine, transaction
-from tests.builders import FixedClock, rows
+from tests.builders import AUDIT_KEYS, FixedClock, rows
 from tests.conftest import OWN_DATABASE
 from tests.integration.admin.rotation_stack import (
     ACCEPTED,
@@ -103,6 +103,7 @@ async def test_under_load_from_two_ingress_processes_no_valid_webhook_is_rejecte
         engine=engine,
         providers=PROVIDERS,
         cipher=CIPHER,
+        audit_keys=AUDIT_KEYS,
         notify=lambda: publish_secret_news(redis),
         clock=clock,
         quiet=timedelta(0),

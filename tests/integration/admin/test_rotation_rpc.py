@@ -33,7 +33,7 @@ from tenrusl.secret import Secret
 from tenrusl.settings import Address, Settings
 from tenrusl.store.engine import Engine, transaction
 from tenrusl.store.signature_counts import EnvironmentSecret, Matches, add_matches, report
-from tests.builders import START, FixedClock, rows
+from tests.builders import AUDIT_KEYS, START, FixedClock, rows
 
 ADMIN, OPERATOR, VIEWER = "a" * 40, "o" * 40, "v" * 40
 KEYS = OperatorKeys(
@@ -60,7 +60,13 @@ async def address(engine: Engine, request: pytest.FixtureRequest) -> AsyncIterat
 
     quiet = getattr(request, "param", timedelta(0))
     rotations = Rotations(
-        engine=engine, providers=PROVIDERS, cipher=CIPHER, notify=notify, clock=FixedClock(), quiet=quiet
+        engine=engine,
+        providers=PROVIDERS,
+        cipher=CIPHER,
+        audit_keys=AUDIT_KEYS,
+        notify=notify,
+        clock=FixedClock(),
+        quiet=quiet,
     )
     server = RpcServer(
         name="admin",

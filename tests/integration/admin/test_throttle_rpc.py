@@ -33,7 +33,7 @@ from tenrusl.rpc.server import RpcServer
 from tenrusl.secret import Secret
 from tenrusl.settings import Address, Settings
 from tenrusl.store.engine import Engine, autocommit
-from tests.builders import START, FixedClock, rows
+from tests.builders import AUDIT_KEYS, START, FixedClock, rows
 
 OPERATOR, VIEWER = "o" * 40, "v" * 40
 KEYS = OperatorKeys([key_of("olga", Role.OPERATOR, Secret(OPERATOR)), key_of("vera", Role.VIEWER, Secret(VIEWER))])
@@ -55,7 +55,7 @@ async def start(add: Any, servicer: object, name: str, **more: Any) -> tuple[Rpc
 async def address(engine: Engine) -> AsyncIterator[str]:
     server, address = await start(
         throttle_pb2_grpc.add_ThrottleServiceServicer_to_server,
-        ThrottleServicer(Throttles(engine, FixedClock()), ("stripe", "xendit")),
+        ThrottleServicer(Throttles(engine, AUDIT_KEYS, FixedClock()), ("stripe", "xendit")),
         "tenrusl.api.admin.v1.ThrottleService",
         steps=(with_operator(KEYS, ROLES, Failures()),),
     )

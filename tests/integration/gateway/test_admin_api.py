@@ -13,9 +13,9 @@ from tenrusl.api.common.v1.common_pb2 import Event, Payment
 from tenrusl.errors import (
     FieldViolation,
     InvalidFieldError,
-    OverloadedError,
     PermissionDeniedError,
     Reason,
+    ThrottledError,
     UnauthenticatedError,
     UnavailableError,
 )
@@ -161,7 +161,7 @@ async def test_without_a_key_admin_is_not_asked(path: str, lines: str, reason: s
     [
         (UnauthenticatedError(Reason.ADMIN_KEY_INVALID, "the key is not one that is accepted"), 401),
         (PermissionDeniedError("viewer may not do this; it takes admin"), 403),
-        (OverloadedError("too many wrong keys from this address; wait a minute"), 503),
+        (ThrottledError("too many wrong keys from this address; wait a minute"), 429),
         (UnavailableError(Reason.DATABASE_UNAVAILABLE, "the database does not answer"), 503),
         (InvalidFieldError(FieldViolation("page_token", "must be of the same query")), 400),
     ],
@@ -173,7 +173,7 @@ async def test_what_admin_decides_is_answered(path: str, error: Any, status: int
     assert (answer.status, answer.json["reason"]) == (status, error.reason)
     assert answer.headers["content-type"] == "application/problem+json"
     assert "www-authenticate" not in answer.headers
-    assert ("retry-after" in answer.headers) is (status == 503)
+    assert ("retry-after" in answer.headers) is (status in (429, 503))
 
 
 @pytest.mark.parametrize(

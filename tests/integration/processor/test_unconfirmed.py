@@ -13,7 +13,7 @@ from tenrusl.confirmers import Answer, UnconfirmedEvent
 from tenrusl.errors import InvalidFieldError, OverloadedError, Reason, UnavailableError
 from tenrusl.operators import Operator, Role
 from tenrusl.store.engine import Engine
-from tests.builders import START, FixedClock, new_event, rows
+from tests.builders import AUDIT_KEYS, START, FixedClock, new_event, rows
 from tests.integration.processor.conftest import MakeProcessor, Put
 
 EVENT = "SELECT status, failure_code, confirmed_by, next_retry_at FROM webhook_events WHERE id = :id"
@@ -53,7 +53,7 @@ def processor(make_processor: MakeProcessor) -> Processor:
 
 @pytest.fixture
 def unconfirmed(engine: Engine, processor: Processor, clock: FixedClock) -> UnconfirmedEvents:
-    return UnconfirmedEvents(engine=engine, processor=processor, clock=clock)
+    return UnconfirmedEvents(engine=engine, processor=processor, audit_keys=AUDIT_KEYS, clock=clock)
 
 
 async def test_without_the_setting_it_is_applied_at_once(
@@ -101,7 +101,7 @@ async def test_the_try_that_held_it_back_does_not_use_up_the_attempts(
     processor = make_processor(confirmation=waiting(), max_attempts=1)
     ids = await put(new_event(**uncovered(payment_ref="p")))
     await processor.process(ids)
-    operators = UnconfirmedEvents(engine=engine, processor=processor, clock=clock)
+    operators = UnconfirmedEvents(engine=engine, processor=processor, audit_keys=AUDIT_KEYS, clock=clock)
     assert await operators.confirm(ids, by=DEWI, request_id="request-1") == {ids[0]: PROCESSED}
 
 
@@ -186,7 +186,9 @@ async def test_what_is_confirmed_while_the_processor_is_full_is_due_and_in_the_a
     await make_processor(confirmation=waiting()).process(ids)
     full = make_processor(confirmation=waiting(), max_batches=0)
     with pytest.raises(OverloadedError):
-        await UnconfirmedEvents(engine=engine, processor=full, clock=clock).confirm(ids, by=DEWI, request_id="r")
+        await UnconfirmedEvents(engine=engine, processor=full, audit_keys=AUDIT_KEYS, clock=clock).confirm(
+            ids, by=DEWI, request_id="r"
+        )
     assert await event(engine, ids[0]) == ("received", None, "dewi", clock.now())
     assert [row[2] for row in await rows(engine, AUDIT)] == ["events.confirm"]
 

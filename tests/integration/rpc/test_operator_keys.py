@@ -138,20 +138,26 @@ async def test_an_open_method_asks_for_nothing(address: str, servicer: Servicer)
 async def test_who_guesses_has_to_wait(address: str, servicer: Servicer, time: Time) -> None:
     codes = [(await call(address, "ProcessEvents", f"guess-{n}"))[0] for n in range(MAX_FAILURES)]
     assert set(codes) == {Code.UNAUTHENTICATED}
-    assert await call(address, "ProcessEvents", ADMIN) == (Code.RESOURCE_EXHAUSTED, Reason.OVERLOADED)
+    assert await call(address, "ProcessEvents", "guess") == (Code.RESOURCE_EXHAUSTED, Reason.THROTTLED)
     assert await call(address, "LookUpEvents") == (Code.OK, None)
     time.now += FAILURE_SECONDS
-    assert await call(address, "ProcessEvents", ADMIN) == (Code.OK, None)
-    assert len(servicer.callers) == 2
+    assert await call(address, "ProcessEvents", "guess") == (Code.UNAUTHENTICATED, Reason.ADMIN_KEY_INVALID)
+    assert servicer.callers == [None]
+
+
+async def test_wrong_keys_lock_out_nobody_behind_the_same_address(address: str) -> None:
+    for n in range(MAX_FAILURES + 1):
+        await call(address, "ProcessEvents", f"guess-{n}", "203.0.113.7")
+    assert await call(address, "ProcessEvents", ADMIN, "203.0.113.7") == (Code.OK, None)
 
 
 async def test_one_client_of_a_gateway_has_to_wait_and_the_others_do_not(address: str) -> None:
     for n in range(MAX_FAILURES):
         await call(address, "ProcessEvents", f"guess-{n}", "203.0.113.7")
-    waiting = (Code.RESOURCE_EXHAUSTED, Reason.OVERLOADED)
-    assert await call(address, "ProcessEvents", ADMIN, "203.0.113.7") == waiting
-    assert await call(address, "ProcessEvents", ADMIN, "203.0.113.8") == (Code.OK, None)
-    assert await call(address, "ProcessEvents", ADMIN) == (Code.OK, None)
+    waiting, wrong = (Code.RESOURCE_EXHAUSTED, Reason.THROTTLED), (Code.UNAUTHENTICATED, Reason.ADMIN_KEY_INVALID)
+    assert await call(address, "ProcessEvents", "guess", "203.0.113.7") == waiting
+    assert await call(address, "ProcessEvents", "guess", "203.0.113.8") == wrong
+    assert await call(address, "ProcessEvents", "guess") == wrong
 
 
 def test_a_peer_that_invents_addresses_has_to_wait_too() -> None:

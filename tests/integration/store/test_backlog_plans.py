@@ -13,7 +13,7 @@ from tenrusl.store import audit, backlog, due, event_list, reviews, traffic
 from tenrusl.store.audit import MANY_EVENTS, AuditEntry, append_entry
 from tenrusl.store.engine import Connection, Engine, autocommit, fetch, transaction
 from tenrusl.store.event_list import EventFilter, find_events
-from tests.builders import START
+from tests.builders import AUDIT_KEYS, START
 
 NOW = START + timedelta(hours=2)
 # Ids in the order of time, of which most are processed; some of each status.
@@ -121,7 +121,7 @@ async def test_entries_about_several_events_are_found_by_an_index(
                 at=START, actor="olga", role="operator", action="events.confirm", target=MANY_EVENTS, request_id="r",
                 after={"event_ids": named},
             )  # fmt: skip
-            await append_entry(connection, entry)
+            await append_entry(connection, entry, AUDIT_KEYS)
     async with autocommit(engine) as connection:
         await connection.execute(text("ANALYZE audit_log"))
         found = await audit.entries_of_event(connection, ids[7], limit=50)

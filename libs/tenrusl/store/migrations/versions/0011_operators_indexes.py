@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "0011"
-down_revision = "0009"
+down_revision = "0010"
 
 _STATEMENTS = (
     # The last tries that failed, each with its time, cause and what was to follow. Written with the failure itself, so
