@@ -8,6 +8,7 @@ from tenrusl.caller import Caller
 from tenrusl.clock import Clock
 from tenrusl.crypto import AuditKeys
 from tenrusl.errors import FieldViolation, InvalidFieldError
+from tenrusl.rpc.texts import text_violations
 from tenrusl.store.audit import Values, append_entry, event_target
 from tenrusl.store.engine import Connection, Engine, transaction
 from tenrusl.store.holds import Hold, place_hold, release_hold
@@ -77,9 +78,7 @@ def _why(reason: str, on_behalf_of: str) -> Values:
 
 
 def _check(*, reason: str, **name: str) -> None:
-    violations = []
-    if not (1 <= len(reason) <= MAX_REASON_CHARACTERS and reason.isprintable() and reason.strip()):
-        violations.append(FieldViolation("reason", f"must be 1 to {MAX_REASON_CHARACTERS} printable characters"))
+    violations = text_violations("reason", reason, MAX_REASON_CHARACTERS)
     violations += [
         FieldViolation(field, f"must be at most {MAX_NAME_CHARACTERS} printable characters")
         for field, value in name.items()

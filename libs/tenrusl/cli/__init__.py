@@ -12,6 +12,7 @@ import typer
 from tenrusl.cli.audit import audit
 from tenrusl.cli.backlog import backlog
 from tenrusl.cli.dead_letters import dead_letters
+from tenrusl.cli.documents import Json
 from tenrusl.cli.incident import incident
 from tenrusl.cli.maintenance import maintenance
 from tenrusl.cli.payloads import payloads
@@ -47,9 +48,13 @@ def root(
 
 
 @app.command()
-def migrate() -> None:
-    """Bring the database that DB_* or DB_URL names to the newest schema."""
-    done = subprocess.run([sys.executable, "-m", "tenrusl.store.migrate"], check=False)
+def migrate(json: Json = False) -> None:
+    """Bring the database that DB_* or DB_URL names to the newest schema.
+
+    Example: tenrusl migrate
+    """
+    options = ["--json"] if json else []
+    done = subprocess.run([sys.executable, "-m", "tenrusl.store.migrate", *options], check=False)
     raise typer.Exit(done.returncode)
 
 

@@ -22,10 +22,21 @@ from tenrusl.rpc.channel import build_channel
 from tenrusl.rpc.errors import violations_of
 from tenrusl.rpc.operators import ADMIN_KEY
 
+# Waiting does not help against these.
+_FINAL = (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.INVALID_ARGUMENT)
 _Stub = TypeVar("_Stub")
 _Answer = TypeVar("_Answer")
 # Where `make run` leaves the key of the local stack.
 _LOCAL_KEY = Path(".tenrusl/admin.key")
+
+
+class CallError(Exception):
+    """A call failed; the text is one line that says how. final: whether it would fail again."""
+
+    def __init__(self, text: str, *, exit_status: int, final: bool) -> None:
+        super().__init__(text)
+        self.exit_status = exit_status
+        self.final = final
 
 
 def admin_metadata(target: str) -> tuple[tuple[str, str], ...]:
@@ -53,7 +64,15 @@ def admin_metadata(target: str) -> tuple[tuple[str, str], ...]:
 
 def call(target: str, stub: Callable[[aio.Channel], _Stub], ask: Callable[[_Stub], Awaitable[_Answer]]) -> _Answer:
     """What `ask` returns for a stub on a channel to `target`."""
+    try:
+        return try_call(target, stub, ask)
+    except CallError as exc:
+        print(exc, file=sys.stderr)
+        raise typer.Exit(exc.exit_status) from None
 
+
+def try_call(target: str, stub: Callable[[aio.Channel], _Stub], ask: Callable[[_Stub], Awaitable[_Answer]]) -> _Answer:
+    """As `call`; raises CallError."""
     metadata = admin_metadata(target)
 
     async def connected() -> _Answer:
@@ -65,8 +84,11 @@ def call(target: str, stub: Callable[[aio.Channel], _Stub], ask: Callable[[_Stub
     except aio.AioRpcError as exc:
         wrong = "; ".join(f"{item.field}: {item.description}" for item in violations_of(exc))
         hint = "" if metadata or exc.code() is not grpc.StatusCode.UNAUTHENTICATED else "; set TENRUSL_ADMIN_KEY_FILE"
-        print(wrong or f"{target}: {exc.code().name}: {exc.details()}{hint}", file=sys.stderr)
-        raise typer.Exit(2 if wrong else 1) from None
+        raise CallError(
+            wrong or f"{target}: {exc.code().name}: {exc.details()}{hint}",
+            exit_status=2 if wrong else 1,
+            final=exc.code() in _FINAL,
+        ) from None
 
 
 def login() -> str:

@@ -10,21 +10,18 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from google.protobuf.timestamp_pb2 import Timestamp
-from rich.console import Console
-from rich.table import Table
 
 from tenrusl.api.admin.v1 import rotation_pb2, rotation_pb2_grpc
 from tenrusl.cli.audit import DEFAULT_TARGET, Admin
+from tenrusl.cli.documents import Json, print_json, print_json_lines
 from tenrusl.cli.rpc import call, login
-from tenrusl.cli.runs import Json, print_json
+from tenrusl.cli.tables import new_table, print_table, time_text
 
 secrets = typer.Typer(no_args_is_help=True, help="Rotate, revoke and list the secrets of providers.")
 rotate = typer.Typer(no_args_is_help=True, help="Bring in a new secret without rejecting a webhook.")
 secrets.add_typer(rotate, name="rotate")
 EXIT_NOT_SAFE = 3
 _CALL_SECONDS = 30.0
-_WIDTH = 400  # where there is no terminal: a line is never broken
 _STDIN = "-"
 _Stub = rotation_pb2_grpc.RotationServiceStub
 _Provider = Annotated[str, typer.Argument(metavar="PROVIDER", help="E.g. stripe.")]
@@ -173,7 +170,7 @@ def list_versions(
     request = rotation_pb2.ListSecretVersionsRequest(provider=provider)
     answer = _ask(admin, lambda stub: stub.ListSecretVersions(request, timeout=_CALL_SECONDS))
     if json:
-        print_json(answer)
+        print_json_lines(answer.versions)
     else:
         _print_versions(answer.versions)
 
@@ -209,25 +206,20 @@ def _warn_of_environment(refused: Sequence[rotation_pb2.SecretVersion]) -> None:
 
 
 def _print_versions(versions: Sequence[rotation_pb2.SecretVersion]) -> None:
-    table = Table(
-        "provider", "field", "version", "status", "since (UTC)", "matches", "last match", "owner", "why", box=None
+    headings = ("provider", "field", "version", "status", "since (UTC)", "matches", "last match", "owner", "why")
+    print_table(new_table(*headings, rows=map(_cells, versions)))
+
+
+def _cells(item: rotation_pb2.SecretVersion) -> tuple[str, ...]:
+    status = rotation_pb2.SecretStatus.Name(item.status).removeprefix("SECRET_STATUS_").lower()
+    return (
+        item.provider,
+        item.field,
+        item.version,
+        f"{status}, in the environment" if item.in_environment else status,
+        time_text(item.end_time if item.HasField("end_time") else item.create_time) or "-",
+        str(item.matches),
+        time_text(item.last_match_time) or "-",
+        item.owner or "-",
+        item.reason or "-",
     )
-    for item in versions:
-        status = rotation_pb2.SecretStatus.Name(item.status).removeprefix("SECRET_STATUS_").lower()
-        table.add_row(
-            item.provider,
-            item.field,
-            item.version,
-            f"{status}, in the environment" if item.in_environment else status,
-            _time(item.end_time if item.HasField("end_time") else item.create_time),
-            str(item.matches),
-            _time(item.last_match_time),
-            item.owner or "-",
-            item.reason or "-",
-        )
-    console = Console()
-    (console if console.is_terminal else Console(width=_WIDTH)).print(table)
-
-
-def _time(time: Timestamp) -> str:
-    return f"{time.ToDatetime():%Y-%m-%d %H:%M:%S}" if time.seconds else "-"

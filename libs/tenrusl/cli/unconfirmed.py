@@ -6,16 +6,16 @@ from collections.abc import Iterable
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from tenrusl.api.admin.v1 import backlog_pb2, backlog_pb2_grpc
 from tenrusl.api.common.v1 import common_pb2
 from tenrusl.cli.audit import DEFAULT_TARGET, Admin
+from tenrusl.cli.documents import Json, print_json, print_json_lines
 from tenrusl.cli.event_filters import Provider, event_filter
-from tenrusl.cli.event_list import amount_text, events, find_events, print_json_lines, said_status
+from tenrusl.cli.event_list import amount_text, events, find_events, said_status
+from tenrusl.cli.lists import warn_of_more
 from tenrusl.cli.rpc import call
-from tenrusl.cli.runs import Json, print_json
-from tenrusl.cli.tables import plain, print_table, time_text
+from tenrusl.cli.tables import new_table, print_table, time_text
 
 __all__ = ["events"]
 _CALL_SECONDS = 60.0
@@ -36,17 +36,13 @@ def unconfirmed(
     """
     waiting = find_events(admin, event_filter(provider=provider, status="unconfirmed"), limit, oldest_first=True)
     if json:
-        print_json_lines(waiting)
-        return
-    if not waiting:
+        print_json_lines(waiting.items)
+    elif not waiting.items:
         print("no event waits for confirmation")
-        return
-    table = Table("id", "provider", "event", "payment", "says", "amount", "received (UTC)", box=None)
-    for event in waiting:
-        table.add_row(*map(plain, _cells(event)))
-    print_table(table)
-    if len(waiting) == limit:
-        print("the limit was reached: there may be more")
+    else:
+        headings = ("id", "provider", "event", "payment", "says", "amount", "received (UTC)")
+        print_table(new_table(*headings, rows=map(_cells, waiting.items)))
+    warn_of_more(waiting)
 
 
 @events.command()

@@ -168,11 +168,13 @@ async def test_a_rotation_from_the_command_line(address: str, engine: Engine, tm
         "",
         f"{address}: FAILED_PRECONDITION: no rotation of this secret is open\n",
     )
-    arguments = ("rotate", "begin", "mock", "--reason", "yearly", "--secret-file", str(file))
+    reason = "see [/ops] ticket, [bold]x[/bold]"
+    arguments = ("rotate", "begin", "mock", "--reason", reason, "--secret-file", str(file))
     assert await tenrusl(address, *arguments) == (0, "v2 is accepted beside v1; now set it at mock\n", "")
     status, out, _ = await tenrusl(address, "rotate", "status", "mock", key=VIEWER)
     assert status == 3
     assert "the new secret has never matched" in out
+    assert reason in out
     assert (await tenrusl(address, "rotate", "complete", "mock"))[0] == 1
     await ingress_reports(engine, revision=2, matched="v2")
     status, out, _ = await tenrusl(address, "rotate", "status", "mock")
@@ -181,7 +183,7 @@ async def test_a_rotation_from_the_command_line(address: str, engine: Engine, tm
     assert (status, out) == (0, "v2 is the only one that is accepted\n")
     assert err.startswith("v1 is still in the environment of ingress")
     status, out, _ = await tenrusl(address, "list", "--json")
-    versions = json.loads(out)["versions"]
+    versions = [json.loads(line) for line in out.splitlines()]
     assert [(item["version"], item["status"]) for item in versions] == [
         ("v1", "SECRET_STATUS_RETIRED"),
         ("v2", "SECRET_STATUS_CURRENT"),

@@ -299,7 +299,7 @@ async def test_copying_reads_the_backlog_and_not_the_events(engine: Engine, anal
         plan = await explain(connection, _CARRY_OVER.format(events=f"{UNFINISHED} UNION {HELD}", table=DAY.table))
         await carry_over(connection, DAY)
     assert "webhook_events_due_idx" in plan
-    assert "webhook_events_unconfirmed_idx" in plan
+    assert "webhook_events_unconfirmed_" in plan  # by id or by provider
     assert "Seq Scan on webhook" not in plan
     assert "using webhook_events_provider_event_id_key" not in plan
     # By its primary key an event is only looked up for a hold.
