@@ -7,10 +7,12 @@ from typing import Any
 
 from sqlalchemy import text
 
+from tenrusl.crypto import AuditKeys
 from tenrusl.ids import uuid7
 from tenrusl.store.engine import Engine, autocommit
 from tenrusl.store.events import NewEvent
 
+AUDIT_KEYS = AuditKeys(bytes(range(32)))
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 _numbers = itertools.count(1)
 

@@ -1,4 +1,5 @@
-"""Encryption of payloads and of providers' secrets at rest: AES-256-GCM under keys derived from APP_KEY.
+"""Encryption of payloads and of providers' secrets at rest, AES-256-GCM, and the codes of the audit log, HMAC-SHA256:
+all under keys derived from APP_KEY.
 
 Layout of a sealed text: key id (4 bytes), nonce (12 bytes), ciphertext and tag. The key id is there so that
 a later key can live beside an earlier one. Nonces are random; with 96 bits, NIST SP 800-38D (section 8.3)
@@ -49,6 +50,7 @@ class SecretCipher:
     def __init__(self, app_key: bytes) -> None:
         self._sealing = _Sealing(app_key, b"tenrusl signing secret")
         self._fingerprint_key = _derive(app_key, b"tenrusl signing secret fingerprint", KEY_BYTES)
+        self._token_key = _derive(app_key, b"tenrusl bearer token", KEY_BYTES)
 
     def seal(self, secret: Secret, *, provider: str, field: str, number: int) -> bytes:
         """Encrypts and binds to the version: it opens as that version of that field only."""
@@ -62,6 +64,42 @@ class SecretCipher:
         """32 bytes that are the same for the same secret of a field, and tell nothing without APP_KEY."""
         message = _named(provider, field, secret.reveal())
         return hmac.digest(self._fingerprint_key, message, hashlib.sha256)
+
+    def token_key(self, provider: str) -> Secret:
+        """The key for bearer tokens that are issued to a provider: the same in every process that has APP_KEY."""
+        return Secret(hmac.digest(self._token_key, _named(provider), hashlib.sha256).hex())
+
+
+class AuditKeys:
+    """Codes that only who has APP_KEY can make, for the audit log.
+
+    app_key: the decoded APP_KEY, 32 bytes, under which codes are made. earlier: others whose codes still count. Which
+    one it was is told by its key id, 4 bytes, which is kept beside the code. ValueError for another length.
+    """
+
+    def __init__(self, app_key: bytes, *earlier: bytes) -> None:
+        if any(len(key) != KEY_BYTES for key in (app_key, *earlier)):
+            raise ValueError(f"the key must have {KEY_BYTES} bytes")
+        self._keys = {
+            _derive(key, b"tenrusl audit log key id", _KEY_ID_BYTES): _derive(key, b"tenrusl audit log", KEY_BYTES)
+            for key in (*earlier, app_key)
+        }
+        self.key_id = _derive(app_key, b"tenrusl audit log key id", _KEY_ID_BYTES)
+
+    def code(self, purpose: bytes, message: bytes) -> bytes:
+        """The code of a message, 32 bytes, under the key `key_id`. purpose: without zero bytes."""
+        return self._code(self.key_id, purpose, message)
+
+    def knows(self, key_id: bytes) -> bool:
+        """Whether there is a key of that id."""
+        return key_id in self._keys
+
+    def is_right(self, code: bytes, key_id: bytes, purpose: bytes, message: bytes) -> bool:
+        """Whether it is the message's code under that key; never for a key that is not known."""
+        return self.knows(key_id) and hmac.compare_digest(code, self._code(key_id, purpose, message))
+
+    def _code(self, key_id: bytes, purpose: bytes, message: bytes) -> bytes:
+        return hmac.digest(self._keys[key_id], purpose + b"\0" + message, hashlib.sha256)
 
 
 class _Sealing:

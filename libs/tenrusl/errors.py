@@ -56,6 +56,7 @@ class Reason(StrEnum):
     SECRET_NOT_FOUND = "SECRET_NOT_FOUND"  # noqa: S105 - a code
     LAST_SECRET = "LAST_SECRET"  # noqa: S105 - a code
     PAYLOAD_SEALED = "PAYLOAD_SEALED"
+    SECRET_AMBIGUOUS = "SECRET_AMBIGUOUS"  # noqa: S105 - a code
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +127,12 @@ class PermissionDeniedError(TenruslError):
     """The caller is known, and may not do this."""
 
     reason = Reason.ROLE_INSUFFICIENT
+
+
+class ThrottledError(TenruslError):
+    """This caller has done it too often; it has to wait, and others have not."""
+
+    reason = Reason.THROTTLED
 
 
 class OverloadedError(TenruslError):

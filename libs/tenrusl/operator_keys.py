@@ -4,7 +4,7 @@ import asyncio
 
 import structlog
 
-from tenrusl.operators import OperatorKeys, Role, key_of
+from tenrusl.operators import ADMIN_NAME, DEMO_NAME, OperatorKeys, Role, key_of
 from tenrusl.settings import Settings, SettingsError
 
 REFRESH_SECONDS = 2.0
@@ -19,8 +19,8 @@ def configured_keys(settings: Settings) -> OperatorKeys:
     fixed = [
         key_of(name, role, key)
         for name, role, key in (
-            ("admin", Role.ADMIN, settings.admin_key),
-            ("demo", Role.VIEWER, settings.admin_demo_key),
+            (ADMIN_NAME, Role.ADMIN, settings.admin_key),
+            (DEMO_NAME, Role.VIEWER, settings.admin_demo_key),
         )
         if key
     ]

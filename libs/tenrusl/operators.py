@@ -18,6 +18,8 @@ from typing import Any
 from tenrusl.secret import Secret
 
 MAX_KEYS = 1000
+# Of the keys in the settings. A file may not use them: the audit log tells operators by their names.
+ADMIN_NAME, DEMO_NAME = "admin", "demo"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}", re.ASCII)
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
@@ -84,6 +86,8 @@ def _read_key(number: int, entry: Any) -> OperatorKey:
     name, role, sha256 = entry["name"], entry["role"], entry["sha256"]
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise ValueError(f"entry {number}: name must be 1 to 64 letters, digits and . _ @ -")
+    if name in (ADMIN_NAME, DEMO_NAME):
+        raise ValueError(f"entry {number} ({name}): this name is that of a key in the settings")
     if role not in list(Role):
         raise ValueError(f"entry {number} ({name}): role must be one of {', '.join(Role)}")
     if not isinstance(sha256, str) or not _SHA256.fullmatch(sha256):

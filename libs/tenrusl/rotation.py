@@ -2,6 +2,7 @@
 
 A field of a provider's credentials has versions. next: accepted, brought in by the open rotation. current: accepted.
 retired: was current until a rotation was completed. aborted: was next. revoked: refused at once, whatever it was.
+A secret whose version is retired or aborted may be brought in again, as another version; a revoked one never.
 """
 
 from __future__ import annotations
@@ -15,8 +16,6 @@ from tenrusl.errors import ConflictError, NotFoundError, Reason
 from tenrusl.providers.types import SecretVersion
 from tenrusl.secret import Secret
 
-# A provider tries again within this time what it had signed before it switched.
-QUIET = timedelta(minutes=10)
 # Ingress reports every few seconds; one that is silent this long is hanging, cut off or gone.
 MAX_REPORT_AGE = timedelta(seconds=30)
 # Rejections of the last minutes against those of the hour before the rotation: what counts as more than before.
@@ -35,8 +34,6 @@ class SecretStatus(StrEnum):
 
 
 ACCEPTED = frozenset({SecretStatus.NEXT, SecretStatus.CURRENT})
-# Never accepted again, wherever they come from. An aborted one may be: nothing was wrong with it.
-DENIED = frozenset({SecretStatus.RETIRED, SecretStatus.REVOKED})
 Statuses = Mapping[int, SecretStatus]
 
 
@@ -56,26 +53,30 @@ def complete(statuses: Statuses) -> dict[int, SecretStatus]:
     return {**retired, new: SecretStatus.CURRENT}
 
 
-def abort(statuses: Statuses, *, leave_none: bool = False) -> dict[int, SecretStatus]:
-    """What changes when the open rotation is aborted. Raises ConflictError: ROTATION_NOT_OPEN, LAST_SECRET."""
+def abort(statuses: Statuses, *, gone: Collection[int] = (), leave_none: bool = False) -> dict[int, SecretStatus]:
+    """What changes when the open rotation is aborted. Raises ConflictError: ROTATION_NOT_OPEN, LAST_SECRET.
+
+    gone: versions of the environment that it does not hold any more; nothing is verified with them.
+    """
     new = _require_open(statuses)
-    _check_rest(statuses, new, leave_none=leave_none)
+    _check_rest(statuses, (new,), gone, leave_none=leave_none)
     return {new: SecretStatus.ABORTED}
 
 
-def revoke(statuses: Statuses, number: int, *, leave_none: bool = False) -> dict[int, SecretStatus]:
-    """What changes when a version is revoked; nothing when it is revoked already.
+def revoke(
+    statuses: Statuses, numbers: Collection[int], *, gone: Collection[int] = (), leave_none: bool = False
+) -> dict[int, SecretStatus]:
+    """What changes when a secret is revoked; nothing when it is revoked already.
 
-    leave_none: also when nothing would be accepted any more. Raises NotFoundError(SECRET_NOT_FOUND),
-    ConflictError(LAST_SECRET).
+    numbers: of all versions with this secret. gone: as for `abort`. leave_none: also when nothing would be accepted
+    any more. Raises NotFoundError(SECRET_NOT_FOUND), ConflictError(LAST_SECRET).
     """
-    if number not in statuses:
-        raise NotFoundError(Reason.SECRET_NOT_FOUND, f"there is no version {version_name(number)} of this secret")
-    if statuses[number] is SecretStatus.REVOKED:
-        return {}
-    if statuses[number] in ACCEPTED:
-        _check_rest(statuses, number, leave_none=leave_none)
-    return {number: SecretStatus.REVOKED}
+    for number in numbers:
+        if number not in statuses:
+            raise NotFoundError(Reason.SECRET_NOT_FOUND, f"there is no version {version_name(number)} of this secret")
+    if any(statuses[number] in ACCEPTED for number in numbers):
+        _check_rest(statuses, numbers, gone, leave_none=leave_none)
+    return {number: SecretStatus.REVOKED for number in numbers if statuses[number] is not SecretStatus.REVOKED}
 
 
 def open_rotation(statuses: Statuses) -> int | None:
@@ -97,6 +98,11 @@ class Blocker(StrEnum):
     REJECTIONS_ROSE = "rejections_rose"
     INGRESS_SILENT = "ingress_silent"
     INGRESS_BEHIND = "ingress_behind"
+    INGRESS_CANNOT_READ = "ingress_cannot_read"
+
+
+# Those that go away by waiting; see `quiet_left`.
+QUIET_BLOCKERS = frozenset({Blocker.TOO_SOON, Blocker.OLD_STILL_MATCHES})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +112,7 @@ class Evidence:
     old_matches: last match of each version that would be retired, None for never. new_match: of the new one.
     rejections_before, rejections_now: webhooks an hour, in the hour before it began and in the last minutes.
     reports: by ingress process, how long ago it reported. behind: whether one of them does not accept the new version
-    yet.
+    yet. unreadable: whether one of them cannot open the new version, and never will accept it.
     """
 
     began_at: datetime
@@ -116,17 +122,23 @@ class Evidence:
     rejections_now: float = 0
     reports: Sequence[timedelta] = ()
     behind: bool = False
+    unreadable: bool = False
 
 
-def blockers(evidence: Evidence, now: datetime, *, quiet: timedelta = QUIET) -> list[Blocker]:
+def quiet_left(evidence: Evidence, now: datetime, *, quiet: timedelta) -> timedelta:
+    """How much longer the old versions must not match; zero when they were silent for `quiet`, or there are none."""
+    if not evidence.old_matches:
+        return timedelta(0)
+    since = max([evidence.began_at, *(match for match in evidence.old_matches if match is not None)])
+    return max(quiet - (now - since), timedelta(0))
+
+
+def blockers(evidence: Evidence, now: datetime, *, quiet: timedelta) -> list[Blocker]:
     """Why the rotation is not safe to complete; empty when it is. quiet: how long the old version must not match."""
     found = []
-    if evidence.old_matches:
-        last = max((match for match in evidence.old_matches if match is not None), default=None)
-        if last is not None and now - last < quiet:
-            found.append(Blocker.OLD_STILL_MATCHES)
-        elif now - evidence.began_at < quiet:
-            found.append(Blocker.TOO_SOON)
+    if quiet_left(evidence, now, quiet=quiet):
+        matched = any(match is not None and now - match < quiet for match in evidence.old_matches)
+        found.append(Blocker.OLD_STILL_MATCHES if matched else Blocker.TOO_SOON)
     if evidence.new_match is None:
         found.append(Blocker.NEW_NEVER_MATCHED)
     before = evidence.rejections_before
@@ -136,6 +148,8 @@ def blockers(evidence: Evidence, now: datetime, *, quiet: timedelta = QUIET) -> 
         found.append(Blocker.INGRESS_SILENT)
     if evidence.behind:
         found.append(Blocker.INGRESS_BEHIND)
+    if evidence.unreadable:
+        found.append(Blocker.INGRESS_CANNOT_READ)
     return found
 
 
@@ -193,9 +207,13 @@ def _require_open(statuses: Statuses) -> int:
     return number
 
 
-def _check_rest(statuses: Statuses, without: int, *, leave_none: bool) -> None:
-    rest = [number for number, status in statuses.items() if status in ACCEPTED and number != without]
-    if not rest and not leave_none:
-        raise ConflictError(
-            Reason.LAST_SECRET, f"{version_name(without)} is the only accepted version; every webhook would be rejected"
-        )
+def _check_rest(statuses: Statuses, without: Collection[int], gone: Collection[int], *, leave_none: bool) -> None:
+    accepted = {number for number, status in statuses.items() if status in ACCEPTED}
+    if accepted.difference(without, gone) or leave_none:
+        return
+    last = " and ".join(version_name(number) for number in sorted(accepted.intersection(without)))
+    message = f"{last} is the only accepted version; every webhook would be rejected"
+    if not accepted.issubset(without):
+        rest = " and ".join(version_name(number) for number in sorted(accepted.difference(without)))
+        message += f" ({rest} is in no ingress's environment any more)"
+    raise ConflictError(Reason.LAST_SECRET, message)

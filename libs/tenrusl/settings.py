@@ -70,6 +70,11 @@ __all__ = [
     "read_credentials",
 ]
 
+# The shortest time that an operator should watch after the provider has switched (15 to 60 minutes), and one that lets
+# a trial end.
+PRODUCTION_ROTATION_QUIET = timedelta(minutes=15)
+LOCAL_ROTATION_QUIET = timedelta(seconds=30)
+
 
 class AppEnv(StrEnum):
     """Where this runs. Only production refuses weak settings."""
@@ -366,6 +371,13 @@ class Settings:
         "days after which the weekly report says that a provider's secret is due to be rotated",
         365,
     )
+    rotation_quiet_time: timedelta | None = setting(
+        "TENRUSL_ROTATION_QUIET_SECONDS",
+        seconds(1, 86400),
+        "how long the old secret must not match before a rotation is safe to complete; empty means 900 in production, "
+        "30 elsewhere",
+        None,
+    )
     max_concurrent_rpcs: int = setting(
         "TENRUSL_MAX_CONCURRENT_RPCS", integer(1, 10_000), "calls at once; beyond these, RESOURCE_EXHAUSTED", 64
     )
@@ -438,6 +450,13 @@ class Settings:
             key=self.grpc_tls_key_file,
             ca=self.grpc_tls_ca_file,
         )
+
+    @property
+    def rotation_quiet(self) -> timedelta:
+        if self.rotation_quiet_time is not None:
+            return self.rotation_quiet_time
+        production = self.app_env is AppEnv.PRODUCTION
+        return PRODUCTION_ROTATION_QUIET if production else LOCAL_ROTATION_QUIET
 
     @property
     def retry_policy(self) -> RetryPolicy:

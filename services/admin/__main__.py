@@ -8,7 +8,6 @@ from prometheus_client import CollectorRegistry
 from services.admin.audit import Audit
 from services.admin.audit_servicer import AuditServicer
 from services.admin.backlog_graph import build_backlog_servicer
-from services.admin.payments import Payments
 from services.admin.payments_servicer import PaymentsServicer
 from services.admin.rejected import RejectedWebhooks
 from services.admin.rejected_servicer import RejectedServicer
@@ -38,7 +37,7 @@ from tenrusl.api.admin.v1 import (
 from tenrusl.clock import SystemClock
 from tenrusl.coordination.client import build_redis
 from tenrusl.coordination.secret_news import publish_secret_news
-from tenrusl.crypto import SecretCipher, decode_app_key
+from tenrusl.crypto import AuditKeys, SecretCipher, decode_app_key
 from tenrusl.observability.at_scrape import AtScrape
 from tenrusl.operator_keys import configured_keys, keep_keys
 from tenrusl.provider_loading import load_providers
@@ -58,6 +57,7 @@ async def serve(settings: Settings, registry: CollectorRegistry) -> None:
     secrets = SecretMetrics(engine, load_providers(settings))
     registry.register(AtScrape(secret_families, secrets.read, loop=asyncio.get_running_loop()))
     keys = configured_keys(settings)
+    audit_keys = AuditKeys(decode_app_key(settings.app_key))
     server = RpcServer(
         name="admin",
         listen=settings.admin_listen,
@@ -68,18 +68,18 @@ async def serve(settings: Settings, registry: CollectorRegistry) -> None:
     )
     server.add(
         audit_pb2_grpc.add_AuditServiceServicer_to_server,
-        AuditServicer(Audit(engine)),
+        AuditServicer(Audit(engine, audit_keys)),
         audit_pb2.DESCRIPTOR.services_by_name["AuditService"].full_name,
     )
     server.add(
         throttle_pb2_grpc.add_ThrottleServiceServicer_to_server,
-        ThrottleServicer(Throttles(engine, SystemClock()), load_providers(settings)),
+        ThrottleServicer(Throttles(engine, audit_keys, SystemClock()), load_providers(settings)),
         throttle_pb2.DESCRIPTOR.services_by_name["ThrottleService"].full_name,
     )
     ingress = build_channel(settings.ingress_target, tls=settings.grpc_tls)
     server.add(
         rejected_pb2_grpc.add_RejectedServiceServicer_to_server,
-        RejectedServicer(RejectedWebhooks(engine, ingress, SystemClock()), load_providers(settings)),
+        RejectedServicer(RejectedWebhooks(engine, ingress, audit_keys, SystemClock()), load_providers(settings)),
         rejected_pb2.DESCRIPTOR.services_by_name["RejectedService"].full_name,
     )
     redis = build_redis(settings.redis_dsn)
@@ -87,8 +87,10 @@ async def serve(settings: Settings, registry: CollectorRegistry) -> None:
         engine=engine,
         providers=load_providers(settings),
         cipher=SecretCipher(decode_app_key(settings.app_key)),
+        audit_keys=audit_keys,
         notify=lambda: publish_secret_news(redis),
         clock=SystemClock(),
+        quiet=settings.rotation_quiet,
     )
     server.add(
         rotation_pb2_grpc.add_RotationServiceServicer_to_server,
@@ -97,12 +99,18 @@ async def serve(settings: Settings, registry: CollectorRegistry) -> None:
     )
     server.add(
         payments_pb2_grpc.add_PaymentsServiceServicer_to_server,
-        PaymentsServicer(Payments(engine, load_providers(settings))),
+        PaymentsServicer(engine, load_providers(settings)),
         payments_pb2.DESCRIPTOR.services_by_name["PaymentsService"].full_name,
     )
     server.add(
         report_pb2_grpc.add_ReportServiceServicer_to_server,
-        build_report_servicer(settings, engine=engine, providers=load_providers(settings), clock=SystemClock()),
+        build_report_servicer(
+            settings,
+            engine=engine,
+            providers=load_providers(settings),
+            audit_keys=audit_keys,
+            clock=SystemClock(),
+        ),
         report_pb2.DESCRIPTOR.services_by_name["ReportService"].full_name,
     )
     processor = build_channel(settings.processor_target, tls=settings.grpc_tls)
@@ -114,6 +122,7 @@ async def serve(settings: Settings, registry: CollectorRegistry) -> None:
             redis=redis,
             processor=processor,
             providers=load_providers(settings),
+            audit_keys=audit_keys,
             clock=SystemClock(),
         ),
         backlog_pb2.DESCRIPTOR.services_by_name["BacklogService"].full_name,
@@ -125,6 +134,7 @@ async def serve(settings: Settings, registry: CollectorRegistry) -> None:
             await server.run()
             background.cancel()
     finally:
+        await processor.close()
         await ingress.close()
         await redis.aclose()
         await engine.dispose()

@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 
-from services.admin.paging import page_token, read_page_size, read_page_token
+from tenrusl.crypto import AuditKeys
 from tenrusl.errors import FieldViolation, InvalidFieldError
-from tenrusl.store.audit import ChainBreak, ChainedEntry, list_entries, verify_chain
-from tenrusl.store.engine import Engine, autocommit
+from tenrusl.rpc.paging import page_token, read_page_size, read_page_token
+from tenrusl.store.audit import ChainedEntry, list_entries
+from tenrusl.store.audit_verification import ChainReport, verify_chain
+from tenrusl.store.engine import Engine, autocommit, transaction
 
 MAX_FILTER_CHARACTERS = 200
 
@@ -18,21 +20,12 @@ class AuditPage:
     next_page_token: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChainReport:
-    """verified: entries that are right before the first that is not. last_hash: of the last entry; empty with a
-    break or without entries."""
-
-    verified: int
-    broken: ChainBreak | None
-    last_hash: bytes
-
-
 class Audit:
     """Lists and verifies."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, keys: AuditKeys) -> None:
         self._engine = engine
+        self._keys = keys
 
     async def page(self, *, page_size: int, token: str, actor: str, action: str, target: str) -> AuditPage:
         """A page of entries. Raises InvalidFieldError, UnavailableError."""
@@ -47,10 +40,8 @@ class Audit:
 
     async def verify(self) -> ChainReport:
         """Reads the whole chain. Raises UnavailableError."""
-        async with autocommit(self._engine) as connection:
-            verified, broken = await verify_chain(connection)
-            last = [] if broken else await list_entries(connection, limit=1)
-        return ChainReport(verified=verified, broken=broken, last_hash=last[0].hash if last else b"")
+        async with transaction(self._engine) as connection:
+            return await verify_chain(connection, self._keys)
 
 
 def _number(position: str) -> int | None:

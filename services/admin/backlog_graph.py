@@ -17,7 +17,8 @@ from services.admin.payload import Payloads
 from services.admin.processor_client import ProcessorClient
 from services.admin.replay import Replay
 from tenrusl.clock import Clock
-from tenrusl.crypto import PayloadCipher, decode_app_key
+from tenrusl.coordination.heartbeats import Heartbeats
+from tenrusl.crypto import AuditKeys, PayloadCipher, decode_app_key
 from tenrusl.settings import Settings
 from tenrusl.store.engine import Engine
 
@@ -29,6 +30,7 @@ def build_backlog_servicer(
     redis: Redis,
     processor: aio.Channel,
     providers: Collection[str],
+    audit_keys: AuditKeys,
     clock: Clock,
 ) -> BacklogServicer:
     """The servicer. processor: a channel to it."""
@@ -48,16 +50,28 @@ def build_backlog_servicer(
             engine=engine,
             ping_redis=ping_redis,
             ping_processor=client.answers_in,
+            hear_processors=Heartbeats(redis, "processor").heard,
             # As maintenance judges it.
             reach=2 * max(settings.retry_cap, settings.processing_lease, settings.handoff_delay),
             clock=clock,
             monotonic=time.monotonic,
         ),
         events=Events(engine, providers),
-        payloads=Payloads(engine=engine, cipher=PayloadCipher(decode_app_key(settings.app_key)), clock=clock),
-        replay=Replay(
-            engine=engine, process=client.process, providers=providers, clock=clock, monotonic=time.monotonic
+        payloads=Payloads(
+            engine=engine,
+            cipher=PayloadCipher(decode_app_key(settings.app_key)),
+            audit_keys=audit_keys,
+            clock=clock,
         ),
-        dead_letters=DeadLetters(engine=engine, processor=client, providers=providers, clock=clock),
+        replay=Replay(
+            engine=engine,
+            process=client.process,
+            providers=providers,
+            audit_keys=audit_keys,
+            clock=clock,
+            monotonic=time.monotonic,
+        ),
+        dead_letters=DeadLetters(engine=engine, providers=providers, audit_keys=audit_keys, clock=clock),
+        processor=client,
         requests=BacklogRequests(providers),
     )

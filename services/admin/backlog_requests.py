@@ -8,10 +8,11 @@ from uuid import UUID
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from services.admin.dead_letters import Selection
-from services.admin.event_messages import EVENT_STATUS_NUMBERS
 from services.admin.replay import ReplayOrder
 from tenrusl.api.admin.v1 import backlog_pb2
 from tenrusl.errors import FieldViolation, InvalidFieldError
+from tenrusl.rpc.statuses import EVENT_STATUS_NUMBERS
+from tenrusl.rpc.texts import text_violations
 from tenrusl.store.event_list import EventFilter
 
 MAX_IDS = 1000
@@ -124,8 +125,8 @@ def read_id(text: str) -> UUID:
 
 def read_reason(reason: str) -> str:
     """Why. Raises InvalidFieldError."""
-    if not (1 <= len(reason) <= MAX_TEXT_CHARACTERS and reason.isprintable() and reason.strip()):
-        raise InvalidFieldError(FieldViolation("reason", f"must be 1 to {MAX_TEXT_CHARACTERS} printable characters"))
+    if wrong := text_violations("reason", reason, MAX_TEXT_CHARACTERS):
+        raise InvalidFieldError(*wrong)
     return reason
 
 

@@ -9,14 +9,15 @@ from grpc import aio
 
 from services.admin.backlog import Backlog
 from services.admin.backlog_requests import BacklogRequests, read_id, read_ids, read_reason
-from services.admin.caller import current_caller
 from services.admin.dead_letters import DeadLetters
 from services.admin.diagnose import Diagnosis
 from services.admin.event_messages import backlog_message, details_message, event_message, finding_message
 from services.admin.events import Events
 from services.admin.payload import Payloads
+from services.admin.processor_client import Outcomes, ProcessorClient
 from services.admin.replay import Replay
 from tenrusl.api.admin.v1 import backlog_pb2, backlog_pb2_grpc
+from tenrusl.caller import current_caller
 
 _Context = aio.ServicerContext[Any, Any]
 
@@ -33,6 +34,7 @@ class BacklogServicer(backlog_pb2_grpc.BacklogServiceServicer):
         payloads: Payloads,
         replay: Replay,
         dead_letters: DeadLetters,
+        processor: ProcessorClient,
         requests: BacklogRequests,
     ) -> None:
         self._backlog = backlog
@@ -41,6 +43,7 @@ class BacklogServicer(backlog_pb2_grpc.BacklogServiceServicer):
         self._payloads = payloads
         self._replay = replay
         self._dead_letters = dead_letters
+        self._processor = processor
         self._requests = requests
 
     async def GetBacklog(  # noqa: N802 - the name of the RPC
@@ -60,7 +63,9 @@ class BacklogServicer(backlog_pb2_grpc.BacklogServiceServicer):
         self, request: backlog_pb2.ListEventsRequest, context: _Context
     ) -> backlog_pb2.ListEventsResponse:
         wanted = self._requests.filter(request.filter)
-        page = await self._events.page(wanted, page_size=request.page_size, token=request.page_token)
+        page = await self._events.page(
+            wanted, page_size=request.page_size, token=request.page_token, oldest_first=request.oldest_first
+        )
         return backlog_pb2.ListEventsResponse(
             events=[event_message(event) for event in page.events], next_page_token=page.next_page_token
         )
@@ -102,14 +107,26 @@ class BacklogServicer(backlog_pb2_grpc.BacklogServiceServicer):
     async def ConfirmEvents(  # noqa: N802 - the name of the RPC
         self, request: backlog_pb2.ConfirmEventsRequest, context: _Context
     ) -> backlog_pb2.ConfirmEventsResponse:
-        results = await self._dead_letters.confirm(read_ids(request.event_ids), current_caller())
-        skipped, processed = results["skipped"], results["processed"]
+        outcomes = await self._processor.confirm(read_ids(request.event_ids), by=current_caller().operator)
+        skipped = _with(outcomes, "skipped")
+        failed = [event_id for event_id, outcome in outcomes.items() if outcome not in ("processed", "skipped")]
         return backlog_pb2.ConfirmEventsResponse(
-            processed=processed, failed=results.total() - processed - skipped, skipped=skipped
+            processed=len(outcomes) - len(failed) - len(skipped),
+            failed=len(failed),
+            skipped=len(skipped),
+            failed_event_ids=failed,
+            skipped_event_ids=skipped,
         )
 
     async def RefuteEvents(  # noqa: N802 - the name of the RPC
         self, request: backlog_pb2.RefuteEventsRequest, context: _Context
     ) -> backlog_pb2.RefuteEventsResponse:
-        results = await self._dead_letters.refute(read_ids(request.event_ids), current_caller())
-        return backlog_pb2.RefuteEventsResponse(refuted=results["dead_letters"], skipped=results["skipped"])
+        outcomes = await self._processor.refute(read_ids(request.event_ids), by=current_caller().operator)
+        skipped = _with(outcomes, "skipped")
+        return backlog_pb2.RefuteEventsResponse(
+            refuted=len(outcomes) - len(skipped), skipped=len(skipped), skipped_event_ids=skipped
+        )
+
+
+def _with(outcomes: Outcomes, wanted: str) -> list[str]:
+    return [event_id for event_id, outcome in outcomes.items() if outcome == wanted]

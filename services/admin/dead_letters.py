@@ -4,11 +4,10 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
-from services.admin.caller import Caller
-from services.admin.events import event_target
-from services.admin.processor_client import ProcessorClient, Results
+from tenrusl.caller import Caller
 from tenrusl.clock import Clock
-from tenrusl.store.audit import AuditEntry, Values, append_entry
+from tenrusl.crypto import AuditKeys
+from tenrusl.store.audit import Values, append_entry, events_target
 from tenrusl.store.engine import Connection, Engine, autocommit, transaction
 from tenrusl.store.event_list import ALL_EVENTS, EventFilter, find_events
 from tenrusl.store.set_aside import discard_events, requeue_dead_letters
@@ -38,12 +37,14 @@ class Changed:
 
 
 class DeadLetters:
-    """Requeues, discards, confirms and refutes, each with an entry in the audit log. providers: the names that are
-    known. All raise UnavailableError; what was done until then stays done."""
+    """Requeues and discards, each with an entry in the audit log. providers: the names that are known.
 
-    def __init__(self, *, engine: Engine, processor: ProcessorClient, providers: Collection[str], clock: Clock) -> None:
+    All raise UnavailableError; what was done until then stays done.
+    """
+
+    def __init__(self, *, engine: Engine, providers: Collection[str], audit_keys: AuditKeys, clock: Clock) -> None:
         self._engine = engine
-        self._processor = processor
+        self._audit_keys = audit_keys
         self._providers = tuple(providers)
         self._clock = clock
 
@@ -62,16 +63,6 @@ class DeadLetters:
             return await discard_events(connection, ids, by=caller.name, reason=reason, now=self._clock.now())
 
         return await self._change(selection, change, caller, "events.discard", {"reason": reason})
-
-    async def confirm(self, ids: Sequence[UUID], caller: Caller) -> Results:
-        """Says that events are true, and has them applied. Raises OverloadedError; they are confirmed then."""
-        await self._note(caller, "events.confirm", ids)
-        return await self._processor.confirm(ids, by=caller.name)
-
-    async def refute(self, ids: Sequence[UUID], caller: Caller) -> Results:
-        """Says that events are not true."""
-        await self._note(caller, "events.refute", ids)
-        return await self._processor.refute(ids, by=caller.name)
 
     async def _change(
         self, selection: Selection, change: _Change, caller: Caller, action: str, facts: Values
@@ -105,15 +96,7 @@ class DeadLetters:
         async with transaction(self._engine) as connection:
             changed = await change(connection, ids)
             if changed:
-                await append_entry(connection, self._entry(caller, action, changed, facts))
+                after = {**facts, "event_ids": [str(event_id) for event_id in changed]}
+                entry = caller.did(action, events_target(changed), at=self._clock.now(), after=after)
+                await append_entry(connection, entry, self._audit_keys)
         return len(changed)
-
-    async def _note(self, caller: Caller, action: str, ids: Sequence[UUID]) -> None:
-        """Before the processor does it: it has a transaction of its own."""
-        async with transaction(self._engine) as connection:
-            await append_entry(connection, self._entry(caller, action, ids, {}))
-
-    def _entry(self, caller: Caller, action: str, ids: Sequence[UUID], facts: Values) -> AuditEntry:
-        target = event_target(ids[0]) if len(ids) == 1 else "events"
-        after = {**facts, "event_ids": [str(event_id) for event_id in ids]}
-        return caller.did(action, target, at=self._clock.now(), after=after)

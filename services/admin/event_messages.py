@@ -7,17 +7,12 @@ from typing import cast
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from services.admin.backlog import BacklogState, ProviderState
-from services.admin.diagnose import Finding
 from services.admin.events import Happening
+from services.admin.findings import Finding
 from tenrusl.api.admin.v1 import backlog_pb2
 from tenrusl.api.common.v1 import common_pb2
+from tenrusl.rpc.statuses import EVENT_STATUS_NUMBERS
 from tenrusl.store.event_details import EventDetails
-from tenrusl.store.tables import EVENT_STATUSES
-
-EVENT_STATUS_NUMBERS = {
-    status: cast("common_pb2.EventStatus", common_pb2.EventStatus.Value(f"EVENT_STATUS_{status.upper()}"))
-    for status in EVENT_STATUSES
-}
 
 
 def backlog_message(state: BacklogState) -> backlog_pb2.GetBacklogResponse:
@@ -105,6 +100,7 @@ def _provider_message(state: ProviderState) -> backlog_pb2.ProviderBacklog:
         received=state.by_status["received"],
         processing=state.by_status["processing"],
         failed=state.by_status["failed"],
+        unconfirmed=state.unconfirmed,
         due=state.due,
         oldest_due_time=_timestamp(state.oldest_due),
     )

@@ -5,19 +5,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from services.admin.paging import page_token, read_page_size, read_page_token
-from tenrusl.errors import FieldViolation, InvalidFieldError, NotFoundError, Reason
-from tenrusl.store.audit import ChainedEntry, list_entries
+from tenrusl.errors import NotFoundError, Reason
+from tenrusl.rpc.paging import page_token, read_id_token, read_page_size
+from tenrusl.store.audit import ChainedEntry, entries_of_event
 from tenrusl.store.engine import Engine, autocommit
-from tenrusl.store.event_details import Effect, EventDetails, effect_of, read_events
+from tenrusl.store.event_details import Effect, EventDetails, FailedTry, effect_of, read_events
 from tenrusl.store.event_list import EventFilter, find_events
 
 MAX_AUDIT_ENTRIES = 50
+_FAILED = frozenset({"failed", "dead_letter", "discarded"})
 
 
 @dataclass(frozen=True, slots=True)
 class EventPage:
-    """Events, newest first, and the token of the next page (empty on the last)."""
+    """Events in order, and the token of the next page (empty on the last)."""
 
     events: list[EventDetails]
     next_page_token: str
@@ -39,15 +40,16 @@ class Events:
         self._engine = engine
         self._providers = tuple(providers)
 
-    async def page(self, wanted: EventFilter, *, page_size: int, token: str) -> EventPage:
+    async def page(self, wanted: EventFilter, *, page_size: int, token: str, oldest_first: bool = False) -> EventPage:
         """A page of events. Raises InvalidFieldError, UnavailableError."""
-        limit, after = read_page_size(page_size), read_event_token(token, wanted.key(), field="page_token")
+        query = ["ListEvents", *wanted.key(), "oldest first" if oldest_first else "newest first"]
+        limit, after = read_page_size(page_size), read_id_token(token, query)
         async with autocommit(self._engine) as connection:
             span = await find_events(
-                connection, wanted, providers=self._providers, limit=limit, after=after, newest_first=True
+                connection, wanted, providers=self._providers, limit=limit, after=after, newest_first=not oldest_first
             )
             found = await read_events(connection, span.ids)
-        return EventPage(found, page_token(str(span.end), wanted.key()) if span.end else "")
+        return EventPage(found, page_token(str(span.end), query) if span.end else "")
 
     async def show(self, event_id: UUID) -> tuple[EventDetails, list[Happening]]:
         """An event and what happened to it, oldest first. Raises NotFoundError(EVENT_NOT_FOUND), UnavailableError."""
@@ -56,30 +58,24 @@ class Events:
             if not found:
                 raise NotFoundError(Reason.EVENT_NOT_FOUND, f"there is no event {event_id}")
             effect = await effect_of(connection, event_id)
-            entries = await list_entries(connection, limit=MAX_AUDIT_ENTRIES, target=event_target(event_id))
+            entries = await entries_of_event(connection, event_id, limit=MAX_AUDIT_ENTRIES)
         return found[0], timeline(found[0], effect, entries)
 
 
-def event_target(event_id: UUID) -> str:
-    """The target of audit entries about one event."""
-    return f"event/{event_id}"
-
-
-def read_event_token(token: str, key: list[str], *, field: str) -> UUID | None:
-    """The id to continue after, None to begin. Raises InvalidFieldError for the token of another query."""
-    try:
-        position = read_page_token(token, key)
-        return UUID(position) if position else None
-    except (ValueError, InvalidFieldError):
-        raise InvalidFieldError(FieldViolation(field, "must be of the same query")) from None
+def _failure(item: FailedTry) -> str:
+    next_try = f"next due {item.next_at:%Y-%m-%d %H:%M:%S}" if item.next_at else "the last one"
+    return f"try {item.number}, failed: {item.failure_code}; {next_try}"
 
 
 def timeline(event: EventDetails, effect: Effect | None, entries: list[ChainedEntry]) -> list[Happening]:
     """What happened to an event, oldest first."""
     times = f", delivered {event.deliveries} times" if event.deliveries > 1 else ""
     happened = [Happening(event.received_at, "received", f"request {event.request_id}{times}")]
-    if event.last_attempt_at:
-        cause = f", failed: {event.failure_code}" if event.failure_code else ""
+    failures = event.failures()
+    happened += [Happening(item.at, "tried", _failure(item)) for item in failures]
+    # The last try, where it did not fail. None is left after a requeue, or when the database did not let it happen.
+    if event.last_attempt_at and event.attempts and event.last_attempt_at not in {item.at for item in failures}:
+        cause = f", failed: {event.failure_code}" if event.status in _FAILED else ""
         happened.append(Happening(event.last_attempt_at, "tried", f"try {event.attempts}{cause}"))
     if effect:
         moved = f"{effect.from_status or 'nothing'} to {effect.to_status}"

@@ -1,16 +1,19 @@
 """Putting together all that is known of one event, which is written down."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from services.admin.caller import Caller
-from services.admin.events import MAX_AUDIT_ENTRIES, Events, Happening, event_target
+from services.admin.events import MAX_AUDIT_ENTRIES, Events, Happening
 from services.admin.payload import Payloads
+from tenrusl.caller import Caller
 from tenrusl.clock import Clock
+from tenrusl.crypto import AuditKeys
 from tenrusl.errors import ConflictError
-from tenrusl.store.audit import append_entry, list_entries
+from tenrusl.providers.masking import mask_fields
+from tenrusl.providers.types import Provider
+from tenrusl.store.audit import append_entry, entries_of_event, event_target
 from tenrusl.store.engine import Engine, autocommit, transaction
 from tenrusl.store.event_details import EventDetails, Transition, effect_of, transitions_of
 from tenrusl.store.payments import get_payment_by_reference
@@ -20,7 +23,8 @@ MAX_TRANSITIONS = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Incident:
-    """See CaptureIncidentResponse in report.proto. payload_missing: a reason, empty when there is a payload."""
+    """See CaptureIncidentResponse in report.proto. payload: without signatures. payload_missing: a reason, empty when
+    there is a payload."""
 
     time: datetime
     captured_by: str
@@ -33,12 +37,23 @@ class Incident:
 
 
 class Incidents:
-    """Captures incidents."""
+    """Captures incidents. providers: those that are known; they tell which fields of a body hold a signature."""
 
-    def __init__(self, *, engine: Engine, events: Events, payloads: Payloads, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        events: Events,
+        payloads: Payloads,
+        providers: Mapping[str, Provider],
+        audit_keys: AuditKeys,
+        clock: Clock,
+    ) -> None:
         self._engine = engine
         self._events = events
         self._payloads = payloads
+        self._providers = providers
+        self._audit_keys = audit_keys
         self._clock = clock
 
     async def capture(self, event_id: UUID, caller: Caller) -> Incident:
@@ -56,12 +71,15 @@ class Incidents:
             transitions = (
                 await transitions_of(connection, payment_id, limit=MAX_TRANSITIONS) if payment_id is not None else []
             )
-            entries = await list_entries(connection, limit=MAX_AUDIT_ENTRIES, target=event_target(event_id))
-        payload, missing = await self._payload(event_id, caller)
+            entries = await entries_of_event(connection, event_id, limit=MAX_AUDIT_ENTRIES)
+        body, missing = await self._payload(event_id, caller)
+        provider = self._providers.get(event.provider)
+        payload = mask_fields(body, provider.signature_fields if provider else ())
         now = self._clock.now()
         async with transaction(self._engine) as connection:
-            after = {"payload_bytes": len(payload), "payload_missing": missing}
-            await append_entry(connection, caller.did("incident.capture", event_target(event_id), at=now, after=after))
+            after = {"payload_bytes": len(body), "payload_missing": missing}
+            entry = caller.did("incident.capture", event_target(event_id), at=now, after=after)
+            await append_entry(connection, entry, self._audit_keys)
         requests = [event.request_id, *(item.entry.request_id for item in reversed(entries))]
         return Incident(
             time=now,

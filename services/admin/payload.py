@@ -3,12 +3,11 @@
 from typing import NamedTuple
 from uuid import UUID
 
-from services.admin.caller import Caller
-from services.admin.events import event_target
+from tenrusl.caller import Caller
 from tenrusl.clock import Clock
-from tenrusl.crypto import PayloadCipher, SealedTextError
+from tenrusl.crypto import AuditKeys, PayloadCipher, SealedTextError
 from tenrusl.errors import ConflictError, NotFoundError, Reason
-from tenrusl.store.audit import append_entry
+from tenrusl.store.audit import append_entry, event_target
 from tenrusl.store.engine import Engine, autocommit, transaction
 from tenrusl.store.event_details import read_events
 from tenrusl.store.payloads import read_payload
@@ -24,9 +23,10 @@ class Payload(NamedTuple):
 class Payloads:
     """Opens payloads."""
 
-    def __init__(self, *, engine: Engine, cipher: PayloadCipher, clock: Clock) -> None:
+    def __init__(self, *, engine: Engine, cipher: PayloadCipher, audit_keys: AuditKeys, clock: Clock) -> None:
         self._engine = engine
         self._cipher = cipher
+        self._audit_keys = audit_keys
         self._clock = clock
 
     async def read(self, event_id: UUID, caller: Caller) -> Payload:
@@ -47,5 +47,5 @@ class Payloads:
             ) from exc
         async with transaction(self._engine) as connection:
             entry = caller.did("payload.read", event_target(event_id), at=self._clock.now(), after={"bytes": len(body)})
-            await append_entry(connection, entry)
+            await append_entry(connection, entry, self._audit_keys)
         return Payload(body, found[0].payload_content_type or "")

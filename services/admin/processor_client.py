@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +12,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from tenrusl.api.processor.v1 import processor_pb2, processor_pb2_grpc
 from tenrusl.errors import OverloadedError, Reason, UnavailableError
+from tenrusl.operators import Operator
+from tenrusl.rpc.context import outgoing_metadata
 from tenrusl.rpc.errors import reason_of
 from tenrusl.rpc.server import READINESS
 
@@ -24,7 +26,9 @@ _FIELDS = {
     processor_pb2.EVENT_RESULT_STATUS_UNCONFIRMED: "unconfirmed",
     processor_pb2.EVENT_RESULT_STATUS_SKIPPED: "skipped",
 }
-# Events by what became of them: processed, failed, dead_letters, unconfirmed, skipped.
+# What became of events, by id: processed, failed, dead_letters, unconfirmed, skipped.
+Outcomes = Mapping[str, str]
+# How many events became what.
 Results = Counter[str]
 
 
@@ -38,16 +42,21 @@ class ProcessorClient:
     async def process(self, event_ids: Sequence[UUID]) -> Results:
         """Has events processed now, whether they are due or not."""
         request = processor_pb2.ProcessEventsRequest(event_ids=_texts(event_ids), force=True)
-        return await self._ask(self._stub.ProcessEvents, request)
+        return Counter((await self._ask(self._stub.ProcessEvents, request)).values())
 
-    async def confirm(self, event_ids: Sequence[UUID], *, by: str) -> Results:
-        """Confirms events, and has them processed."""
-        request = processor_pb2.ConfirmEventsRequest(event_ids=_texts(event_ids), confirmed_by=by)
+    async def confirm(self, event_ids: Sequence[UUID], *, by: Operator) -> Outcomes:
+        """Confirms events, and has them processed. The processor writes the audit log where it confirms.
+
+        After an OverloadedError they are confirmed and due; after an UnavailableError they may be.
+        """
+        request = processor_pb2.ConfirmEventsRequest(
+            event_ids=_texts(event_ids), confirmed_by=by.name, role=by.role.value
+        )
         return await self._ask(self._stub.ConfirmEvents, request)
 
-    async def refute(self, event_ids: Sequence[UUID], *, by: str) -> Results:
-        """Refutes events."""
-        request = processor_pb2.RefuteEventsRequest(event_ids=_texts(event_ids), refuted_by=by)
+    async def refute(self, event_ids: Sequence[UUID], *, by: Operator) -> Outcomes:
+        """Refutes events. The processor writes the audit log where it refutes."""
+        request = processor_pb2.RefuteEventsRequest(event_ids=_texts(event_ids), refuted_by=by.name, role=by.role.value)
         return await self._ask(self._stub.RefuteEvents, request)
 
     async def answers_in(self) -> float | None:
@@ -62,9 +71,9 @@ class ProcessorClient:
         ready = answer.status == health_pb2.HealthCheckResponse.SERVING
         return time.monotonic() - began if ready else None
 
-    async def _ask(self, method: aio.UnaryUnaryMultiCallable[Any, Any], request: object) -> Results:
+    async def _ask(self, method: aio.UnaryUnaryMultiCallable[Any, Any], request: object) -> Outcomes:
         try:
-            answer = await method(request, timeout=TIMEOUT_SECONDS)
+            answer = await method(request, timeout=TIMEOUT_SECONDS, metadata=outgoing_metadata())
         except aio.AioRpcError as exc:
             if exc.code() is grpc.StatusCode.RESOURCE_EXHAUSTED:
                 raise OverloadedError("the processor is full") from exc
@@ -74,7 +83,7 @@ class ProcessorClient:
             raise UnavailableError(
                 Reason.SERVICE_UNAVAILABLE, f"the processor does not answer: {exc.code().name}"
             ) from exc
-        return Counter(_FIELDS[result.status] for result in answer.results)
+        return {result.event_id: _FIELDS[result.status] for result in answer.results}
 
 
 def _texts(event_ids: Sequence[UUID]) -> list[str]:

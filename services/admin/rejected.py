@@ -9,14 +9,15 @@ from uuid import UUID
 import grpc
 from grpc import aio
 
-from services.admin.caller import Caller
-from services.admin.paging import page_token, read_page_size, read_page_token
 from tenrusl.api.ingress.v1 import quarantine_pb2, quarantine_pb2_grpc
+from tenrusl.caller import Caller
 from tenrusl.clock import Clock
-from tenrusl.errors import FieldViolation, InvalidFieldError, OverloadedError, Reason, UnavailableError
+from tenrusl.crypto import AuditKeys
+from tenrusl.errors import OverloadedError, Reason, UnavailableError
 from tenrusl.ids import time_of_id
 from tenrusl.rpc.context import outgoing_metadata
 from tenrusl.rpc.errors import reason_of
+from tenrusl.rpc.paging import page_token, read_id_token, read_page_size
 from tenrusl.store.audit import append_entry
 from tenrusl.store.engine import Engine, autocommit, transaction
 from tenrusl.store.rejected import RejectedWebhook, list_rejected
@@ -48,16 +49,17 @@ class ReverifyProgress:
 class RejectedWebhooks:
     """The webhooks in quarantine. ingress: the channel to it."""
 
-    def __init__(self, engine: Engine, ingress: aio.Channel, clock: Clock) -> None:
+    def __init__(self, engine: Engine, ingress: aio.Channel, audit_keys: AuditKeys, clock: Clock) -> None:
         self._engine = engine
         self._ingress = quarantine_pb2_grpc.QuarantineServiceStub(ingress)
+        self._audit_keys = audit_keys
         self._clock = clock
 
     async def page(self, provider: str, *, page_size: int, token: str) -> RejectedPage:
         """A page of one provider. Raises InvalidFieldError, UnavailableError."""
-        limit, position = read_page_size(page_size), read_page_token(token, [provider])
+        limit, before = read_page_size(page_size), read_id_token(token, [provider])
         async with autocommit(self._engine) as connection:
-            found = await list_rejected(connection, provider, limit=limit + 1, before=_id(position))
+            found = await list_rejected(connection, provider, limit=limit + 1, now=self._clock.now(), before=before)
         page = found[:limit]
         return RejectedPage(page, page_token(str(page[-1].id), [provider]) if len(found) > limit else "")
 
@@ -103,13 +105,4 @@ class RejectedWebhooks:
     async def _note(self, caller: Caller, action: str, provider: str, after: dict[str, object]) -> None:
         entry = caller.did(action, f"provider/{provider}", at=self._clock.now(), after=after)
         async with transaction(self._engine) as connection:
-            await append_entry(connection, entry)
-
-
-def _id(position: str) -> UUID | None:
-    if not position:
-        return None
-    try:
-        return UUID(position)
-    except ValueError:
-        raise InvalidFieldError(FieldViolation("page_token", "must be the next_page_token of the same query")) from None
+            await append_entry(connection, entry, self._audit_keys)

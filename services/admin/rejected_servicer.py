@@ -6,11 +6,12 @@ from typing import Any, cast
 
 from grpc import aio
 
-from services.admin.caller import current_caller
 from services.admin.rejected import RejectedWebhooks
 from tenrusl.api.admin.v1 import rejected_pb2, rejected_pb2_grpc
 from tenrusl.api.common.v1 import common_pb2
+from tenrusl.caller import current_caller
 from tenrusl.errors import FieldViolation, InvalidFieldError
+from tenrusl.rpc.texts import text_violations
 from tenrusl.store.rejected import RejectedWebhook
 
 MAX_REASON_CHARACTERS = 500
@@ -39,8 +40,7 @@ class RejectedServicer(rejected_pb2_grpc.RejectedServiceServicer):
         self, request: rejected_pb2.ReverifyRejectedRequest, context: _Context
     ) -> AsyncIterator[rejected_pb2.ReverifyRejectedResponse]:
         wrong = self._provider_violations(request.provider)
-        if not request.reason.strip() or len(request.reason) > MAX_REASON_CHARACTERS or "\0" in request.reason:
-            wrong.append(FieldViolation("reason", f"must have 1 to {MAX_REASON_CHARACTERS} characters"))
+        wrong += text_violations("reason", request.reason, MAX_REASON_CHARACTERS)
         if wrong:
             raise InvalidFieldError(*wrong)
         progress = self._rejected.reverify(request.provider, reason=request.reason, caller=current_caller())

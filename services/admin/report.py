@@ -39,7 +39,8 @@ class Traffic:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecretAge:
-    """An accepted secret. since: when a rotation brought it in; None where its age is not known. days: whole ones."""
+    """An accepted secret. since: when a rotation brought it in; None where its age is not known, and so whether it is
+    due. days: whole ones."""
 
     provider: str
     field: str
@@ -146,7 +147,7 @@ def secret_ages(known: Known, now: datetime, *, max_age_days: int) -> list[Secre
 
 
 def _is_next(view: SecretView) -> bool:
-    return view.status is SecretStatus.NEXT or view.version == _NEXT_IN_ENVIRONMENT
+    return view.status is SecretStatus.NEXT or view.version.startswith(_NEXT_IN_ENVIRONMENT)
 
 
 def _age(view: SecretView, now: datetime, *, max_age_days: int, rotating: bool) -> SecretAge:
@@ -159,6 +160,6 @@ def _age(view: SecretView, now: datetime, *, max_age_days: int, rotating: bool) 
         version=view.version,
         since=since,
         days=days,
-        due=not rotating and (since is None or days >= max_age_days),
+        due=not rotating and since is not None and days >= max_age_days,
         rotating=rotating,
     )

@@ -1,6 +1,6 @@
 """ReportService with all that it needs."""
 
-from collections.abc import Collection
+from collections.abc import Mapping
 
 from services.admin.backlog import Backlog
 from services.admin.events import Events
@@ -9,13 +9,14 @@ from services.admin.payload import Payloads
 from services.admin.report import Reports
 from services.admin.report_servicer import ReportServicer
 from tenrusl.clock import Clock
-from tenrusl.crypto import PayloadCipher, decode_app_key
+from tenrusl.crypto import AuditKeys, PayloadCipher, decode_app_key
+from tenrusl.providers.types import Provider
 from tenrusl.settings import Settings
 from tenrusl.store.engine import Engine
 
 
 def build_report_servicer(
-    settings: Settings, *, engine: Engine, providers: Collection[str], clock: Clock
+    settings: Settings, *, engine: Engine, providers: Mapping[str, Provider], audit_keys: AuditKeys, clock: Clock
 ) -> ReportServicer:
     """The servicer."""
     reports = Reports(
@@ -29,7 +30,14 @@ def build_report_servicer(
     incidents = Incidents(
         engine=engine,
         events=Events(engine, providers),
-        payloads=Payloads(engine=engine, cipher=PayloadCipher(decode_app_key(settings.app_key)), clock=clock),
+        payloads=Payloads(
+            engine=engine,
+            cipher=PayloadCipher(decode_app_key(settings.app_key)),
+            audit_keys=audit_keys,
+            clock=clock,
+        ),
+        providers=providers,
+        audit_keys=audit_keys,
         clock=clock,
     )
     return ReportServicer(reports, incidents)

@@ -7,11 +7,11 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from grpc import aio
 
 from services.admin.backlog_requests import read_id
-from services.admin.caller import current_caller
 from services.admin.event_messages import details_message
 from services.admin.incident import Incident, Incidents
 from services.admin.report import Peak, Reports, SecretAge, WeeklyReport
 from tenrusl.api.admin.v1 import report_pb2, report_pb2_grpc
+from tenrusl.caller import current_caller
 from tenrusl.store.event_details import Transition
 from tenrusl.store.retention import ALL_PROVIDERS
 
@@ -79,6 +79,7 @@ def _secret_message(age: SecretAge) -> report_pb2.SecretAge:
         age_days=age.days,
         due=age.due,
         rotating=age.rotating,
+        age_unknown=age.since is None,
     )
 
 

@@ -4,10 +4,10 @@ from typing import Any, cast
 
 from grpc import aio
 
-from services.admin.caller import current_caller
 from services.admin.rotate import BeginOrder, Rotations
 from services.admin.secret_views import SecretView
 from tenrusl.api.admin.v1 import rotation_pb2, rotation_pb2_grpc
+from tenrusl.caller import current_caller
 from tenrusl.rotation import Blocker, SecretStatus
 from tenrusl.secret import Secret
 
@@ -53,6 +53,7 @@ class RotationServicer(rotation_pb2_grpc.RotationServiceServicer):
             rejections_per_hour_now=state.rejections_now,
         )
         message.quiet_time.FromTimedelta(self._rotations.quiet)
+        message.quiet_left.FromTimedelta(state.quiet_left)
         return message
 
     async def CompleteRotation(  # noqa: N802 - the name of the RPC

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from tenrusl.errors import FieldViolation, InvalidFieldError
 from tenrusl.providers.types import Provider
 from tenrusl.secret import Secret
+from tenrusl.settings import credential_variable
 
 # A shorter one can be guessed. What has a check of its own (addresses, keys) is judged by that.
 MIN_SECRET_CHARACTERS = 8
@@ -22,6 +23,20 @@ def find_field(providers: Mapping[str, Provider], provider: str, field: str) -> 
         known = ", ".join(found.credential_fields)
         raise InvalidFieldError(FieldViolation("field", f"must be one of {known}"))
     return field or found.secret_field
+
+
+def check_counted(provider: Provider, field: str) -> None:
+    """Raises InvalidFieldError for a field by whose versions no webhook is counted: it would never be safe."""
+    if field != provider.secret_field and field not in provider.counted_fields:
+        variable = credential_variable(provider.name, field, "next")
+        raise InvalidFieldError(
+            FieldViolation(
+                "field",
+                f"{field} cannot be rotated here: webhooks are not counted by its versions, so nothing would tell "
+                f"when the old one is safe to drop; set {variable} in the environment of ingress, and later replace "
+                "the old one there",
+            )
+        )
 
 
 def check_secret(provider: Provider, field: str, secret: Secret) -> None:

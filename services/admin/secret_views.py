@@ -11,6 +11,9 @@ from tenrusl.store.engine import Connection
 from tenrusl.store.signature_counts import EnvironmentSecret, Matches, read_environment, read_matches
 from tenrusl.store.signing_secrets import SecretRow, read_versions
 
+# A keyed hash, of which nobody learns anything; this much of it tells two secrets of one field apart.
+_FINGERPRINT_CHARACTERS = 8
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecretView:
@@ -55,6 +58,27 @@ class Known:
             if (secret.provider, secret.field, secret.fingerprint) not in known and field in (None, secret.field)
         ]
 
+    def name_of(self, secret: EnvironmentSecret) -> str:
+        """Of an unmet one: "current" or "next", and where several are that, as while ingresses are replaced, what
+        tells them apart: the beginning of the fingerprint."""
+        same = [other for other in self.unmet(secret.field) if other.provider == secret.provider]
+        if sum(other.version == secret.version for other in same) == 1:
+            return secret.version
+        return f"{secret.version}-{secret.fingerprint.hex()[:_FINGERPRINT_CHARACTERS]}"
+
+    def numbers_of(self, field: str, fingerprint: bytes) -> list[int]:
+        """Of all versions with this secret, in order. Where only one provider was asked for."""
+        return [row.number for row in self.rows if (row.field, row.fingerprint) == (field, fingerprint)]
+
+    def gone(self, field: str) -> set[int]:
+        """The numbers of a field's versions from the environment that no ingress has there any more. Likewise."""
+        held = {secret.fingerprint for secret in self.environment if secret.field == field}
+        return {
+            row.number
+            for row in self.rows
+            if row.field == field and row.from_environment and row.fingerprint not in held
+        }
+
     def view(self, row: SecretRow) -> SecretView:
         """A version of the store."""
         name = version_name(row.number)
@@ -85,7 +109,7 @@ class Known:
         return SecretView(
             provider=secret.provider,
             field=secret.field,
-            version=secret.version,
+            version=self.name_of(secret),
             status=SecretStatus.CURRENT,
             from_environment=True,
             in_environment=True,

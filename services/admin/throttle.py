@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tenrusl.clock import Clock
+from tenrusl.crypto import AuditKeys
 from tenrusl.operators import Operator
 from tenrusl.store.audit import AuditEntry, Values, append_entry
 from tenrusl.store.engine import Engine, autocommit, transaction
@@ -12,8 +13,9 @@ from tenrusl.store.throttles import ProviderThrottle, clear_throttle, list_throt
 class Throttles:
     """The limits. All methods raise UnavailableError."""
 
-    def __init__(self, engine: Engine, clock: Clock) -> None:
+    def __init__(self, engine: Engine, audit_keys: AuditKeys, clock: Clock) -> None:
         self._engine = engine
+        self._audit_keys = audit_keys
         self._clock = clock
 
     async def set(
@@ -36,7 +38,7 @@ class Throttles:
                 before=_values(before),
                 after=_values(throttle),
             )
-            await append_entry(connection, entry)
+            await append_entry(connection, entry, self._audit_keys)
         return throttle
 
     async def clear(self, provider: str, *, reason: str, who: Operator, request_id: str) -> bool:
@@ -55,7 +57,7 @@ class Throttles:
                 before=_values(before),
                 after={"requests_per_second": None, "reason": reason},
             )
-            await append_entry(connection, entry)
+            await append_entry(connection, entry, self._audit_keys)
         return True
 
     async def list(self) -> list[ProviderThrottle]:

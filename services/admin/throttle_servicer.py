@@ -10,6 +10,7 @@ from tenrusl.api.admin.v1 import throttle_pb2, throttle_pb2_grpc
 from tenrusl.errors import FieldViolation, InvalidFieldError
 from tenrusl.rpc.context import request_id
 from tenrusl.rpc.operators import operator
+from tenrusl.rpc.texts import text_violations
 from tenrusl.store.throttles import ProviderThrottle
 from tenrusl.token_bucket import MAX_RATE, MIN_RATE
 
@@ -62,9 +63,7 @@ class ThrottleServicer(throttle_pb2_grpc.ThrottleServiceServicer):
         wrong = []
         if provider not in self._providers:
             wrong.append(FieldViolation("provider", f"must be one of {', '.join(sorted(self._providers))}"))
-        if not reason.strip() or len(reason) > MAX_REASON_CHARACTERS or "\0" in reason:
-            wrong.append(FieldViolation("reason", f"must have 1 to {MAX_REASON_CHARACTERS} characters"))
-        return wrong
+        return wrong + text_violations("reason", reason, MAX_REASON_CHARACTERS)
 
 
 def _message(throttle: ProviderThrottle) -> throttle_pb2.Throttle:

@@ -1,5 +1,6 @@
 """What operators look at over HTTP: passed through to admin, which judges the key and the role."""
 
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 
@@ -12,13 +13,14 @@ from starlette.routing import Route
 from services.gateway.admin_json import EVENT_STATUSES, backlog_json, event_json
 from services.gateway.headers import SourceAddress
 from services.gateway.payments import PAYMENT_STATUSES, payment_json, read_page_size, read_word
-from services.gateway.problems import Problem, ProblemError, invalid
+from services.gateway.problems import Problem, ProblemError, from_rpc, invalid
 from tenrusl.api.admin.v1 import backlog_pb2, backlog_pb2_grpc, payments_pb2, payments_pb2_grpc
 from tenrusl.errors import FieldViolation, Reason
 from tenrusl.rpc.context import outgoing_metadata
 from tenrusl.rpc.operators import ADMIN_KEY, CLIENT_ADDRESS, MAX_CLIENT_ADDRESS
 
 MAX_KEY_CHARACTERS = 512
+_FILTER_PREFIX = "filter."
 
 
 class AdminApi:
@@ -77,7 +79,10 @@ class AdminApi:
             page_token=query.get("page_token", ""),
             filter=wanted,
         )
-        response = await self._backlog.ListEvents(message, timeout=self._timeout_seconds, metadata=metadata)
+        try:
+            response = await self._backlog.ListEvents(message, timeout=self._timeout_seconds, metadata=metadata)
+        except aio.AioRpcError as exc:
+            raise ProblemError(_of_query(from_rpc(exc))) from exc
         events = [event_json(event) for event in response.events]
         return JSONResponse({"events": events, "next_page_token": response.next_page_token})
 
@@ -106,6 +111,12 @@ class AdminApi:
 
 def _unauthorized(reason: Reason, detail: str) -> Problem:
     return Problem(status=HTTPStatus.UNAUTHORIZED, detail=detail, reason=reason)
+
+
+def _of_query(problem: Problem) -> Problem:
+    """The same, naming the query's own fields: there they are not part of a filter."""
+    errors = [replace(error, field=error.field.removeprefix(_FILTER_PREFIX)) for error in problem.errors]
+    return replace(problem, errors=errors)
 
 
 def _time(field: str, text: str) -> Timestamp | None:

@@ -60,6 +60,7 @@ def backlog_json(backlog: backlog_pb2.GetBacklogResponse) -> dict[str, Any]:
                 "failed": item.failed,
                 "due": item.due,
                 "oldest_due_time": _time(item, "oldest_due_time"),
+                "unconfirmed": item.unconfirmed,
             }
             for item in backlog.providers
         ],

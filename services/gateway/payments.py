@@ -21,6 +21,7 @@ from tenrusl.rpc.context import outgoing_metadata
 _TEXT_FIELDS = ("provider", "payment_ref", "currency", "merchant_ref")
 _MAX_INT64 = 2**63 - 1
 _MAX_INT32 = 2**31 - 1
+_MAX_DIGITS = 20
 _PREFIX = "PAYMENT_STATUS_"
 PAYMENT_STATUSES = {name.removeprefix(_PREFIX).lower(): name for name, number in PaymentStatus.items() if number}
 
@@ -146,7 +147,8 @@ def read_page_size(text: str) -> int:
     """page_size, 0 when it is empty. Raises ProblemError."""
     if not text:
         return 0
-    if not (text.isascii() and text.isdigit()) or int(text[:12]) > _MAX_INT32:
+    # A number of any length would cost more to read than it is worth.
+    if not (text.isascii() and text.isdigit()) or len(text) > _MAX_DIGITS or int(text) > _MAX_INT32:
         raise ProblemError(invalid(FieldViolation("page_size", "must be a whole number")))
     return int(text)
 

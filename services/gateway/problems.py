@@ -27,6 +27,8 @@ HTTP_STATUS: Mapping[grpc.StatusCode, HTTPStatus] = {
     grpc.StatusCode.UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
     grpc.StatusCode.DEADLINE_EXCEEDED: HTTPStatus.GATEWAY_TIMEOUT,
 }
+# Reasons whose status is not that of their gRPC status: this caller came too often, the server is not full.
+_STATUS_BY_REASON = {Reason.THROTTLED: HTTPStatus.TOO_MANY_REQUESTS}
 _RETRIED = frozenset({HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT})
 
 # In turn, so that those who were refused together do not come back together.
@@ -101,8 +103,10 @@ def retry_after(seconds: int | None = None) -> tuple[bytes, bytes]:
 
 def from_rpc(error: aio.AioRpcError) -> Problem:
     """What the caller is told about a failed call. Texts of gRPC itself name internal addresses and stay inside."""
-    status = HTTP_STATUS.get(error.code(), HTTPStatus.INTERNAL_SERVER_ERROR)
     reason = reason_of(error)
+    status = HTTP_STATUS.get(error.code(), HTTPStatus.INTERNAL_SERVER_ERROR)
+    if reason in _STATUS_BY_REASON:
+        status = _STATUS_BY_REASON[reason]
     detail = error.details() or "" if reason else ""
     delay = retry_after_of(error)
     headers = (retry_after(max(1, round(delay.total_seconds())) if delay else None),)

@@ -71,7 +71,7 @@ async def serve(settings: Settings, registry: CollectorRegistry) -> None:
         credentials,
         clock,
         instance=f"{socket.gethostname()}/{uuid7(clock.now())}",
-        revision=lambda: stored_secrets.revision,
+        secrets=stored_secrets,
     )
     redis = build_redis(settings.redis_dsn)
     store = EventStore(engine, partition_days=settings.payload_partition_days)
@@ -129,7 +129,9 @@ async def serve(settings: Settings, registry: CollectorRegistry) -> None:
     )
     server.add(
         quarantine_pb2_grpc.add_QuarantineServiceServicer_to_server,
-        QuarantineServicer(Reverification(engine, acceptor, cipher), providers),
+        QuarantineServicer(
+            Reverification(engine, acceptor, cipher, clock=clock, refresh=stored_secrets.refresh), providers
+        ),
         quarantine_pb2.DESCRIPTOR.services_by_name["QuarantineService"].full_name,
     )
     try:

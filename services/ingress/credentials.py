@@ -8,6 +8,7 @@ import structlog
 
 from tenrusl.crypto import SecretCipher
 from tenrusl.file_stamps import stamp_of
+from tenrusl.providers.schemes.bearer_tokens import TOKEN_KEY
 from tenrusl.providers.types import Credentials, Provider, SecretVersion
 from tenrusl.rotation import StoredField, accepted_versions
 from tenrusl.secret import Secret
@@ -24,7 +25,8 @@ class CredentialBook(Mapping[str, Credentials]):
 
     files: mounted secrets; when one changes, `read` is called for all credentials anew. read: raises
     SettingsError when they cannot be read; then the ones in memory stay in force, as they do when a new one is of
-    no use. cipher: recognises those of the environment that the store knows; None where there is no store. Raises
+    no use. cipher: recognises those of the environment that the store knows, and has our own keys for tokens; None
+    where there is no store. Raises
     SettingsError, naming every variable, for credentials that are of no use from the start.
     """
 
@@ -46,7 +48,7 @@ class CredentialBook(Mapping[str, Credentials]):
         self._environment = build_credentials(providers, versions)
         self._fingerprints = self._fingerprints_of(self._environment)
         self._stored: Mapping[tuple[str, str], StoredField] = {}
-        self._book = self._environment
+        self._book = self._combined()
 
     def __getitem__(self, provider: str) -> Credentials:
         return self._book[provider]
@@ -76,7 +78,7 @@ class CredentialBook(Mapping[str, Credentials]):
     def replace_stored(self, stored: Mapping[tuple[str, str], StoredField]) -> None:
         """Takes the store's versions, by (provider, field), in place of the earlier ones."""
         self._stored = stored
-        self._combine()
+        self._book = self._combined()
 
     def refresh(self) -> bool:
         """Reads the credentials again if a file changed; whether they were replaced."""
@@ -92,7 +94,7 @@ class CredentialBook(Mapping[str, Credentials]):
             return False
         self._stamp, self._environment, self._problems = stamp, book, []
         self._fingerprints = self._fingerprints_of(book)
-        self._combine()
+        self._book = self._combined()
         _log.info("secrets read again")
         return True
 
@@ -102,7 +104,7 @@ class CredentialBook(Mapping[str, Credentials]):
             await asyncio.sleep(POLL_SECONDS)
             self.refresh()
 
-    def _combine(self) -> None:
+    def _combined(self) -> dict[str, Credentials]:
         book = {provider: dict(credentials.fields) for provider, credentials in self._environment.items()}
         for (provider, field), stored in self._stored.items():
             if provider not in self._providers or field not in self._providers[provider].credential_fields:
@@ -113,7 +115,11 @@ class CredentialBook(Mapping[str, Credentials]):
             for version, fingerprint in own:
                 if fingerprint in stored.denied:
                     _warn_of_denied(self._providers[provider], field, version.version)
-        self._book = {provider: Credentials(fields) for provider, fields in book.items()}
+        if self._cipher is not None:
+            for provider in book:
+                if self._providers[provider].handshake is not None:
+                    book[provider][TOKEN_KEY] = (SecretVersion("own", self._cipher.token_key(provider)),)
+        return {provider: Credentials(fields) for provider, fields in book.items()}
 
     def _fingerprints_of(self, book: Mapping[str, Credentials]) -> dict[tuple[str, str, Secret], bytes]:
         if self._cipher is None:

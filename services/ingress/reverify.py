@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -13,6 +13,7 @@ import structlog
 from services.ingress.accept import Acceptor
 from services.ingress.judge import Delivery, Disposition
 from services.ingress.quarantine import unseal
+from tenrusl.clock import Clock
 from tenrusl.crypto import PayloadCipher, SealedTextError
 from tenrusl.store.engine import Engine, autocommit
 from tenrusl.store.rejected import SealedWebhook, oldest_rejected, remove_rejected
@@ -34,17 +35,32 @@ class Reverified:
 
 
 class Reverification:
-    """Takes webhooks out of quarantine that verify now. Several runs at once do no harm: events are stored once."""
+    """Takes webhooks out of quarantine that verify now. Several runs at once do no harm: events are stored once.
 
-    def __init__(self, engine: Engine, acceptor: Acceptor, cipher: PayloadCipher) -> None:
+    refresh: brings the secrets in memory up to date, so that one put right a moment ago counts; raises
+    UnavailableError.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        acceptor: Acceptor,
+        cipher: PayloadCipher,
+        *,
+        clock: Clock,
+        refresh: Callable[[], Awaitable[object]],
+    ) -> None:
         self._engine = engine
         self._acceptor = acceptor
         self._cipher = cipher
+        self._clock = clock
+        self._refresh = refresh
 
     async def reverify(self, provider: str, *, after: UUID, limit: int) -> Reverified:
         """One batch of a provider, oldest first, of those with ids after `after`. Raises UnavailableError."""
+        await self._refresh()
         async with autocommit(self._engine) as connection:
-            kept = await oldest_rejected(connection, provider, after=after, limit=limit)
+            kept = await oldest_rejected(connection, provider, after=after, limit=limit, now=self._clock.now())
         if not kept:
             return Reverified(examined=0, accepted=0, duplicates=0, still_rejected=0, not_stored=0, last=None)
         ids, deliveries, arrived = self._opened(kept)

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import structlog
 
 from services.ingress.credentials import CredentialBook
 from services.ingress.judge import Delivery, Disposition, Judgement, Refusal
+from services.ingress.stored_secrets import StoredSecrets
 from tenrusl.clock import Clock
 from tenrusl.errors import UnavailableError
 from tenrusl.store.engine import Engine, transaction
@@ -30,16 +31,16 @@ _log = structlog.get_logger("signature_counts")
 
 
 class SignatureCounts:
-    """Counts of one ingress process. instance: its name, unique. revision: of the stored secrets that it goes by."""
+    """Counts of one ingress process. instance: its name, unique. secrets: the stored ones that it goes by."""
 
     def __init__(
-        self, engine: Engine, book: CredentialBook, clock: Clock, *, instance: str, revision: Callable[[], int]
+        self, engine: Engine, book: CredentialBook, clock: Clock, *, instance: str, secrets: StoredSecrets
     ) -> None:
         self._engine = engine
         self._book = book
         self._clock = clock
         self._instance = instance
-        self._revision = revision
+        self._secrets = secrets
         self._matches: Counter[tuple[str, str]] = Counter()
         self._last: dict[tuple[str, str], datetime] = {}
         self._rejections: Counter[tuple[str, datetime, str]] = Counter()
@@ -56,14 +57,22 @@ class SignatureCounts:
                 rejections[delivery.provider, _period_of(now), item.reason.value] += 1
 
     async def flush(self) -> None:
-        """Writes what was counted. Raises UnavailableError, and keeps it for the next time."""
+        """Writes what was counted. Raises UnavailableError; whatever ends it, what was not written is kept.
+
+        Cancelled while the commit is under way, it may be written and kept, too: better twice than not at all.
+        """
         matches, last, rejections = self._matches, self._last, self._rejections
         self._matches, self._last, self._rejections = Counter(), {}, Counter()
         now = self._clock.now()
         try:
             async with transaction(self._engine) as connection:
                 await report(
-                    connection, self._instance, self._book.environment_secrets(), revision=self._revision(), now=now
+                    connection,
+                    self._instance,
+                    self._book.environment_secrets(),
+                    revision=self._secrets.revision,
+                    unreadable=self._secrets.unreadable,
+                    now=now,
                 )
                 if matches:
                     counted = {key: Matches(number, last[key]) for key, number in matches.items()}
@@ -71,7 +80,7 @@ class SignatureCounts:
                 if rejections:
                     await add_rejections(connection, rejections)
                 await forget(connection, sorted(self._book.provider_names), now)
-        except UnavailableError:
+        except BaseException:  # also when cancelled, as at every end of the process: `close` writes it then
             self._matches.update(matches)
             self._last = last | self._last
             self._rejections.update(rejections)

@@ -9,7 +9,7 @@ import structlog
 from services.ingress.credentials import CredentialBook
 from tenrusl.crypto import SealedTextError, SecretCipher
 from tenrusl.errors import UnavailableError
-from tenrusl.rotation import ACCEPTED, DENIED, StoredField, StoredVersion, version_name
+from tenrusl.rotation import ACCEPTED, SecretStatus, StoredField, StoredVersion, version_name
 from tenrusl.secret import Secret
 from tenrusl.store.engine import Engine, transaction
 from tenrusl.store.signing_secrets import SecretRow, read_revision, read_versions
@@ -28,7 +28,9 @@ class StoredSecrets:
         self._book = book
         self._cipher = cipher
         self._revision: int | None = None
+        self._unreadable: frozenset[tuple[str, str]] = frozenset()
         self._news = asyncio.Event()
+        self._refreshing = asyncio.Lock()
 
     @property
     def known(self) -> bool:
@@ -40,22 +42,32 @@ class StoredSecrets:
         """Of the secrets in memory; 0 before they are known."""
         return self._revision or 0
 
+    @property
+    def unreadable(self) -> frozenset[tuple[str, str]]:
+        """Accepted versions that cannot be opened, each as (provider, version): their webhooks are refused."""
+        return self._unreadable
+
     def wake(self) -> None:
         """Has them read soon."""
         self._news.set()
 
     async def refresh(self) -> bool:
         """Reads them if they have changed; whether they had. Raises UnavailableError."""
-        # Of the pool that accepting does not use: under load, too, a change is to be known soon.
-        async with transaction(self._engine) as connection:
-            revision = await read_revision(connection)
-            if revision == self._revision:
-                return False
-            rows = await read_versions(connection)
-        self._book.replace_stored(_fields_of(rows, self._cipher))
-        self._revision = revision
-        _log.info("stored secrets read", revision=revision)
-        return True
+        async with self._refreshing:  # of two at once none may put back what the other has read
+            # Of the pool that accepting does not use: under load, too, a change is to be known soon.
+            async with transaction(self._engine) as connection:
+                revision = await read_revision(connection)
+                if revision == self._revision:
+                    return False
+                rows = await read_versions(connection)
+            opened = {(row.provider, row.number): _open(row, self._cipher) for row in rows if row.sealed is not None}
+            self._book.replace_stored(_fields_of(rows, opened))
+            self._unreadable = frozenset(
+                (provider, version_name(number)) for (provider, number), secret in opened.items() if secret is None
+            )
+            self._revision = revision
+            _log.info("stored secrets read", revision=revision)
+            return True
 
     async def keep(self) -> None:
         """Refreshes at once, at every `wake` and every two seconds, until cancelled."""
@@ -76,19 +88,25 @@ class StoredSecrets:
                 pass
 
 
-def _fields_of(rows: Sequence[SecretRow], cipher: SecretCipher) -> Mapping[tuple[str, str], StoredField]:
+def _fields_of(
+    rows: Sequence[SecretRow], opened: Mapping[tuple[str, int], Secret | None]
+) -> Mapping[tuple[str, str], StoredField]:
+    """opened: by (provider, number), the secret of each version that is stored; None when it cannot be opened."""
     accepted: dict[tuple[str, str], list[StoredVersion]] = defaultdict(list)
     denied: dict[tuple[str, str], set[bytes]] = defaultdict(set)
+    # A retired secret that was rotated in again is accepted; a revoked one is not, whatever else is known of it.
+    again = {(row.provider, row.field, row.fingerprint) for row in rows if row.status in ACCEPTED}
+    revoked = {(row.provider, row.field, row.fingerprint) for row in rows if row.status is SecretStatus.REVOKED}
     for row in rows:
-        place = (row.provider, row.field)
-        if row.status in DENIED:
+        place, secret = (row.provider, row.field), (row.provider, row.field, row.fingerprint)
+        if secret in revoked or (row.status is SecretStatus.RETIRED and secret not in again):
             denied[place].add(row.fingerprint)
         elif row.status in ACCEPTED and row.sealed is None:
             accepted[place].append(StoredVersion(row.number, row.fingerprint, None))
         elif row.status in ACCEPTED:
-            secret = _open(row, cipher)
-            if secret is not None:
-                accepted[place].append(StoredVersion(row.number, row.fingerprint, secret))
+            text = opened[row.provider, row.number]
+            if text is not None:
+                accepted[place].append(StoredVersion(row.number, row.fingerprint, text))
     return {
         place: StoredField(accepted=accepted[place], denied=frozenset(denied[place]))
         for place in accepted.keys() | denied.keys()

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import socket
 import sys
 from datetime import timedelta
 
@@ -20,8 +21,10 @@ from tenrusl.api.processor.v1 import payment_pb2, payment_pb2_grpc, processor_pb
 from tenrusl.clock import SystemClock
 from tenrusl.confirmers import load_confirmers
 from tenrusl.coordination.client import build_redis
+from tenrusl.coordination.heartbeats import Heartbeats
 from tenrusl.coordination.idempotency import IdempotencyStore
-from tenrusl.crypto import PayloadCipher, decode_app_key
+from tenrusl.crypto import AuditKeys, PayloadCipher, decode_app_key
+from tenrusl.ids import uuid7
 from tenrusl.provider_loading import load_providers
 from tenrusl.rpc.process import run
 from tenrusl.rpc.server import RpcServer
@@ -77,7 +80,16 @@ async def serve(settings: Settings, registry: CollectorRegistry) -> None:
     )
     server.add(
         processor_pb2_grpc.add_ProcessorServiceServicer_to_server,
-        ProcessorServicer(processor, UnconfirmedEvents(engine=engine, processor=processor, clock=clock), engine),
+        ProcessorServicer(
+            processor,
+            UnconfirmedEvents(
+                engine=engine,
+                processor=processor,
+                audit_keys=AuditKeys(decode_app_key(settings.app_key)),
+                clock=clock,
+            ),
+            engine,
+        ),
         processor_pb2.DESCRIPTOR.services_by_name["ProcessorService"].full_name,
     )
     server.add(
@@ -88,10 +100,15 @@ async def serve(settings: Settings, registry: CollectorRegistry) -> None:
     try:
         # A background task that fails ends the process, and its supervisor starts a new one.
         async with asyncio.TaskGroup() as group:
-            background = group.create_task(lost_claims.run())
+            instance = f"{socket.gethostname()}/{uuid7(clock.now())}"
+            background = [
+                group.create_task(lost_claims.run()),
+                group.create_task(Heartbeats(redis, "processor").keep(instance)),
+            ]
             await server.run()
             await processor.drain(settings.drain_timeout)
-            background.cancel()
+            for task in background:
+                task.cancel()
     finally:
         await redis.aclose()
         await engine.dispose()

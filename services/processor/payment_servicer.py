@@ -2,20 +2,18 @@
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any, cast
+from typing import Any
 
 import structlog
 from grpc import aio
 
-from services.processor.messages import STATUSES, payment_message
 from services.processor.payments import PaymentOrder, Payments
-from tenrusl.api.common.v1 import common_pb2
 from tenrusl.api.processor.v1 import payment_pb2, payment_pb2_grpc
 from tenrusl.coordination.idempotency import IdempotencyStore, Replay
-from tenrusl.errors import FieldViolation, InvalidFieldError, UnavailableError
-from tenrusl.payments import PaymentStatus
+from tenrusl.errors import UnavailableError
+from tenrusl.rpc.payments import payment_message
+from tenrusl.rpc.statuses import read_payment_status
 
-_STATUS_BY_NUMBER = {number: status for status, number in STATUSES.items()}
 _log = structlog.get_logger("payments")
 _Context = aio.ServicerContext[Any, Any]
 
@@ -64,7 +62,7 @@ class PaymentServicer(payment_pb2_grpc.PaymentServiceServicer):
             page_size=request.page_size,
             token=request.page_token,
             provider=request.provider,
-            status=_status_filter(request.status),
+            status=read_payment_status(request.status),
         )
         return payment_pb2.ListPaymentsResponse(
             payments=[payment_message(payment) for payment in page.payments], next_page_token=page.next_page_token
@@ -94,12 +92,3 @@ class PaymentServicer(payment_pb2_grpc.PaymentServiceServicer):
             # The payment is committed and its row knows the key, so a repetition finds it all the same.
             _log.warning("reply not stored", payment_id=response.payment.id)
         return response
-
-
-def _status_filter(number: int) -> PaymentStatus | None:
-    if number == common_pb2.PAYMENT_STATUS_UNSPECIFIED:
-        return None
-    try:
-        return _STATUS_BY_NUMBER[cast("common_pb2.PaymentStatus", number)]
-    except KeyError:
-        raise InvalidFieldError(FieldViolation("status", "must be a known payment status")) from None

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from services.processor.paging import page_token, read_page_size, read_page_token
 from tenrusl.clock import Clock
 from tenrusl.errors import (
     AlreadyExistsError,
@@ -19,6 +18,7 @@ from tenrusl.errors import (
 )
 from tenrusl.ids import uuid7
 from tenrusl.payments import PaymentStatus
+from tenrusl.rpc.payments import PaymentPage, page_of_payments
 from tenrusl.store.engine import Engine, autocommit, transaction
 from tenrusl.store.payments import (
     Payment,
@@ -26,7 +26,6 @@ from tenrusl.store.payments import (
     get_payment_by_idempotency_key,
     get_payment_by_reference,
     insert_payment,
-    list_payments,
     lock_idempotency_key,
 )
 
@@ -46,14 +45,6 @@ class PaymentOrder:
     currency: str
     merchant_ref: str
     idempotency_key: str
-
-
-@dataclass(frozen=True, slots=True)
-class PaymentPage:
-    """Payments, newest first, and the token of the next page (empty on the last)."""
-
-    payments: list[Payment]
-    next_page_token: str
 
 
 class Payments:
@@ -128,17 +119,10 @@ class Payments:
         return _found(payment, f"no payment of {provider} has the reference {reference!r}")
 
     async def page(self, *, page_size: int, token: str, provider: str, status: PaymentStatus | None) -> PaymentPage:
-        """A page of payments. Raises InvalidFieldError, UnavailableError."""
-        limit = read_page_size(page_size)
-        if provider and (violations := self._provider_violations(provider)):
-            raise InvalidFieldError(*violations)
-        before = read_page_token(token)
-        async with autocommit(self._engine) as connection:
-            found = await list_payments(
-                connection, limit=limit + 1, before=before, provider=provider or None, status=status
-            )
-        page = found[:limit]
-        return PaymentPage(page, page_token(page[-1].id) if len(found) > limit else "")
+        """A page of payments. provider: empty for all. Raises InvalidFieldError, UnavailableError."""
+        return await page_of_payments(
+            self._engine, self._providers, page_size=page_size, token=token, provider=provider, status=status
+        )
 
     def validate(self, order: PaymentOrder) -> None:
         """Raises InvalidFieldError, naming every field that is wrong."""

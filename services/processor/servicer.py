@@ -7,15 +7,16 @@ from uuid import UUID
 from grpc import aio
 
 from services.processor.look_up import look_up
-from services.processor.messages import lookup_message, waiting_message
+from services.processor.messages import lookup_message
 from services.processor.process import SKIPPED, Processor, Result, ResultStatus, Rules
 from services.processor.tracing import process_span, tell_results
-from services.processor.unconfirmed import UnconfirmedEvents
+from services.processor.unconfirmed import UnconfirmedEvents, read_operator
 from tenrusl.api.processor.v1 import processor_pb2, processor_pb2_grpc
 from tenrusl.backoff import MAX_ATTEMPTS
 from tenrusl.errors import FieldViolation, InvalidFieldError
 from tenrusl.observability import traces
 from tenrusl.rpc.backoff_modes import BACKOFF_MODES
+from tenrusl.rpc.context import request_id
 from tenrusl.store.engine import Engine
 
 MAX_EVENTS = 1000
@@ -48,28 +49,20 @@ class ProcessorServicer(processor_pb2_grpc.ProcessorServiceServicer):
                 tell_results(span, results)
         return processor_pb2.ProcessEventsResponse(results=_results(event_ids, results))
 
-    async def ListUnconfirmedEvents(  # noqa: N802 - the name of the RPC
-        self, request: processor_pb2.ListUnconfirmedEventsRequest, context: _Context
-    ) -> processor_pb2.ListUnconfirmedEventsResponse:
-        page = await self._unconfirmed.page(
-            page_size=request.page_size, token=request.page_token, provider=request.provider
-        )
-        return processor_pb2.ListUnconfirmedEventsResponse(
-            events=[waiting_message(event) for event in page.events], next_page_token=page.next_page_token
-        )
-
     async def ConfirmEvents(  # noqa: N802 - the name of the RPC
         self, request: processor_pb2.ConfirmEventsRequest, context: _Context
     ) -> processor_pb2.ConfirmEventsResponse:
         event_ids = _event_ids(request.event_ids)
-        results = await self._unconfirmed.confirm(_unique(event_ids), confirmed_by=request.confirmed_by)
+        operator = read_operator("confirmed_by", request.confirmed_by, request.role)
+        results = await self._unconfirmed.confirm(_unique(event_ids), by=operator, request_id=request_id.get())
         return processor_pb2.ConfirmEventsResponse(results=_results(event_ids, results))
 
     async def RefuteEvents(  # noqa: N802 - the name of the RPC
         self, request: processor_pb2.RefuteEventsRequest, context: _Context
     ) -> processor_pb2.RefuteEventsResponse:
         event_ids = _event_ids(request.event_ids)
-        results = await self._unconfirmed.refute(_unique(event_ids), refuted_by=request.refuted_by)
+        operator = read_operator("refuted_by", request.refuted_by, request.role)
+        results = await self._unconfirmed.refute(_unique(event_ids), by=operator, request_id=request_id.get())
         return processor_pb2.RefuteEventsResponse(results=_results(event_ids, results))
 
     async def LookUpEvents(  # noqa: N802 - the name of the RPC

@@ -16,6 +16,7 @@ from services.scheduler.purge import Purge, PurgeOrder
 from services.scheduler.retention_check import check_retention
 from services.scheduler.retry import MAX_LIMIT, Retry, RetryOrder
 from services.scheduler.roles import ROLES
+from services.scheduler.run_notes import RunNotes
 from services.scheduler.scaler import ScalerServicer
 from services.scheduler.servicer import SchedulerServicer
 from services.scheduler.ticker import Ticker
@@ -26,6 +27,7 @@ from tenrusl.api.scheduler.v1 import scheduler_pb2, scheduler_pb2_grpc
 from tenrusl.clock import SystemClock
 from tenrusl.coordination.client import build_redis
 from tenrusl.coordination.runs import RunLocks
+from tenrusl.crypto import AuditKeys, decode_app_key
 from tenrusl.observability.at_scrape import AtScrape
 from tenrusl.operator_keys import configured_keys, keep_keys
 from tenrusl.provider_loading import load_providers
@@ -57,6 +59,7 @@ async def serve(settings: Settings, registry: CollectorRegistry) -> None:
     registry.register(AtScrape(work_families, WorkMetrics(engine, backlog, providers, clock).read, loop=loop))
     registry.register(AtScrape(lock_families, lambda: read_locks(locks), loop=loop))
     keys = configured_keys(settings)
+    audit_keys = AuditKeys(decode_app_key(settings.app_key))
     retry = Retry(
         engine=engine,
         process_events=process_events_by(processor_pb2_grpc.ProcessorServiceStub(channel)),
@@ -96,7 +99,8 @@ async def serve(settings: Settings, registry: CollectorRegistry) -> None:
             retry=retry,
             purge=purge,
             maintenance=maintenance,
-            holds=Holds(engine=engine, clock=clock),
+            holds=Holds(engine=engine, audit_keys=audit_keys, clock=clock),
+            notes=RunNotes(engine=engine, audit_keys=audit_keys, clock=clock),
             providers=providers,
         ),
         scheduler_pb2.DESCRIPTOR.services_by_name["SchedulerService"].full_name,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -15,13 +15,12 @@ from tenrusl.store.due import StrandedEvent, count_stale_leases, stranded_events
 from tenrusl.store.engine import Connection, Engine, autocommit
 from tenrusl.store.leftovers import BATCH_ROWS, forget_idempotency_keys, forget_rejected, forget_transmissions
 from tenrusl.store.partitions import add_partitions
+from tenrusl.store.rejected import REJECTED_KEPT
 from tenrusl.store.retention import database_now
 
 KIND = "maintenance"
 # Their signed time counts from 4 days back to 1 day ahead (docs/decisions/0012-transmissions.md).
 TRANSMISSIONS_KEPT = timedelta(days=6)
-# Time to put a secret right. What it holds was sent by anybody, so it is not kept longer.
-REJECTED_KEPT = timedelta(days=1)
 MAX_STALE_LEASES = 10_000
 MAX_STRANDED_EVENTS = 100
 _log = structlog.get_logger("maintenance")
@@ -69,7 +68,7 @@ class Maintenance:
         self._clock = clock
         self._metrics = metrics
 
-    async def run(self) -> AsyncIterator[MaintenanceProgress]:
+    async def run(self) -> AsyncGenerator[MaintenanceProgress, None]:
         """Yields the result, once. Raises UnavailableError; what was done until then stays done."""
         progress = MaintenanceProgress()
         async with self._locks.only_run(KIND) as run:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncGenerator, AsyncIterator, Collection
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from uuid import UUID
@@ -120,13 +120,16 @@ class Purge:
         self._clock = clock
         self._metrics = metrics
 
-    async def run(self, order: PurgeOrder) -> AsyncIterator[PurgeProgress]:
+    def run(self, order: PurgeOrder) -> AsyncGenerator[PurgeProgress, None]:
         """Yields the progress after each hour or batch, always the same object; at the end with `done`.
 
-        Raises InvalidFieldError; UnavailableError of Redis and the database, which is also too busy when a transaction
-        of somebody else keeps a day from being detached. What was done until then stays done.
+        Raises InvalidFieldError at once; UnavailableError of Redis and the database, which is also too busy when a
+        transaction of somebody else keeps a day from being detached. What was done until then stays done.
         """
         self._validate(order)
+        return self._run(order)
+
+    async def _run(self, order: PurgeOrder) -> AsyncGenerator[PurgeProgress, None]:
         progress = PurgeProgress()
         async with self._locks.only_run(KIND) as run:
             if run is None:

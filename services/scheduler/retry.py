@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -100,7 +100,7 @@ class Retry:
         self._clock = clock
         self._metrics = metrics
 
-    async def run(self, order: RetryOrder) -> AsyncIterator[RetryProgress]:
+    async def run(self, order: RetryOrder) -> AsyncGenerator[RetryProgress, None]:
         """Yields the progress after each batch, always the same object; at the end with `done`.
 
         Raises UnavailableError (of Redis, the database, the processor), OverloadedError when the processor stays full,

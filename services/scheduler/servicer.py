@@ -1,6 +1,7 @@
 """SchedulerService: proto to domain and back."""
 
 from collections.abc import AsyncIterator, Collection
+from contextlib import aclosing
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
@@ -13,8 +14,10 @@ from services.scheduler.holds import Holds
 from services.scheduler.maintain import Maintenance, MaintenanceProgress
 from services.scheduler.purge import Purge, PurgeOrder
 from services.scheduler.retry import DEFAULT_LIMIT, MAX_LIMIT, Retry, RetryOrder
+from services.scheduler.run_notes import RunNotes, purge_facts, purge_target, retry_facts, retry_target
 from tenrusl.api.scheduler.v1 import scheduler_pb2, scheduler_pb2_grpc
 from tenrusl.backoff import MAX_ATTEMPTS
+from tenrusl.caller import current_caller
 from tenrusl.errors import FieldViolation, InvalidFieldError
 from tenrusl.rpc.backoff_modes import BACKOFF_MODES
 
@@ -25,19 +28,32 @@ class SchedulerServicer(scheduler_pb2_grpc.SchedulerServiceServicer):
     """Answers for runs, and for the holds of payloads. providers: the names that are known."""
 
     def __init__(
-        self, *, retry: Retry, purge: Purge, maintenance: Maintenance, holds: Holds, providers: Collection[str]
+        self,
+        *,
+        retry: Retry,
+        purge: Purge,
+        maintenance: Maintenance,
+        holds: Holds,
+        notes: RunNotes,
+        providers: Collection[str],
     ) -> None:
         self._retry = retry
         self._purge = purge
         self._maintenance = maintenance
         self._holds = holds
+        self._notes = notes
         self._providers = frozenset(providers)
 
     async def RetryDueEvents(  # noqa: N802 - the name of the RPC
         self, request: scheduler_pb2.RetryDueEventsRequest, context: _Context
     ) -> AsyncIterator[scheduler_pb2.RetryDueEventsResponse]:
-        async for progress in self._retry.run(self._retry_order(request)):
-            yield scheduler_pb2.RetryDueEventsResponse(**asdict(progress))
+        order = self._retry_order(request)
+        noted = self._notes.around(
+            self._retry.run(order), current_caller(), "webhooks.retry", retry_target(order), retry_facts(order)
+        )
+        async with aclosing(noted) as run:
+            async for progress in run:
+                yield scheduler_pb2.RetryDueEventsResponse(**asdict(progress))
 
     async def PurgePayloads(  # noqa: N802 - the name of the RPC
         self, request: scheduler_pb2.PurgePayloadsRequest, context: _Context
@@ -47,20 +63,30 @@ class SchedulerServicer(scheduler_pb2_grpc.SchedulerServiceServicer):
             provider=request.provider,
             dry_run=request.dry_run,
         )
-        async for progress in self._purge.run(order):
-            yield scheduler_pb2.PurgePayloadsResponse(**asdict(progress))
+        purge = self._purge.run(order)
+        if not order.dry_run:
+            purge = self._notes.around(
+                purge, current_caller(), "payloads.purge", purge_target(order), purge_facts(order)
+            )
+        async with aclosing(purge) as run:
+            async for progress in run:
+                yield scheduler_pb2.PurgePayloadsResponse(**asdict(progress))
 
     async def RunMaintenance(  # noqa: N802 - the name of the RPC
         self, request: scheduler_pb2.RunMaintenanceRequest, context: _Context
     ) -> AsyncIterator[scheduler_pb2.RunMaintenanceResponse]:
-        async for progress in self._maintenance.run():
-            if progress.done:
-                yield _maintenance_message(progress)
+        noted = self._notes.around(self._maintenance.run(), current_caller(), "maintenance.run", "maintenance", {})
+        async with aclosing(noted) as run:
+            async for progress in run:
+                if progress.done:
+                    yield _maintenance_message(progress)
 
     async def HoldPayload(  # noqa: N802 - the name of the RPC
         self, request: scheduler_pb2.HoldPayloadRequest, context: _Context
     ) -> scheduler_pb2.HoldPayloadResponse:
-        hold = await self._holds.hold(_id(request.event_id), reason=request.reason, held_by=request.held_by)
+        hold = await self._holds.hold(
+            _id(request.event_id), current_caller(), reason=request.reason, held_by=request.held_by
+        )
         answer = scheduler_pb2.HoldPayloadResponse(reason=hold.reason)
         answer.hold_time.FromDatetime(hold.held_at)
         return answer
@@ -69,7 +95,7 @@ class SchedulerServicer(scheduler_pb2_grpc.SchedulerServiceServicer):
         self, request: scheduler_pb2.ReleasePayloadRequest, context: _Context
     ) -> scheduler_pb2.ReleasePayloadResponse:
         was_held = await self._holds.release(
-            _id(request.event_id), reason=request.reason, released_by=request.released_by
+            _id(request.event_id), current_caller(), reason=request.reason, released_by=request.released_by
         )
         return scheduler_pb2.ReleasePayloadResponse(was_held=was_held)
 

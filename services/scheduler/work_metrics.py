@@ -12,7 +12,7 @@ from tenrusl.clock import Clock
 from tenrusl.coordination.runs import RunLocks
 from tenrusl.errors import UnavailableError
 from tenrusl.observability.labels import OTHER, LabelLimit
-from tenrusl.store.backlog import count_unconfirmed, dead_letter_groups, unfinished_groups
+from tenrusl.store.backlog import dead_letter_groups, unconfirmed_by_provider, unfinished_groups
 from tenrusl.store.engine import Engine, autocommit
 
 STATUSES = ("received", "processing", "failed", "unconfirmed", "dead_letter")
@@ -77,9 +77,9 @@ class WorkMetrics:
         await self._add_due(families)
         async with autocommit(self._engine) as connection:
             groups = await unfinished_groups(connection, self._clock.now())
-            unconfirmed = await count_unconfirmed(connection)
+            unconfirmed = await unconfirmed_by_provider(connection)
             dead_letters = await dead_letter_groups(connection)
-        statuses = Counter({"unconfirmed": unconfirmed})
+        statuses = Counter({"unconfirmed": sum(unconfirmed.values())})
         for group in groups:
             statuses[group.status] += group.events
         causes = Counter[tuple[str, str]]()

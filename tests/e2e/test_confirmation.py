@@ -24,15 +24,25 @@ def careful_world(ports: PortReservations) -> Iterator[World]:
 
 
 def events(world: World, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Runs `tenrusl events …`."""
+    """Runs `tenrusl events …` with the key of the stack."""
     return subprocess.run(
         [str(_TENRUSL), "events", *arguments],
-        env={**os.environ, "TENRUSL_PROCESSOR_TARGET": world.stack.target("processor")},
+        env={
+            **os.environ,
+            "TENRUSL_ADMIN_KEY_FILE": str(world.stack.folder / "admin.key"),
+            "TENRUSL_ADMIN_TARGET": f"dns:///{world.stack.target('admin')}",
+        },
         capture_output=True,
         text=True,
         check=False,
         timeout=60,
     )
+
+
+def audited(world: World, event_id: str) -> list[tuple[object, ...]]:
+    """Who did what to this event, by the audit log."""
+    sql = "SELECT actor, role, action FROM audit_log WHERE target = %s ORDER BY number"
+    return world.rows(sql, f"event/{event_id}")
 
 
 def waiting_event(world: World) -> tuple[str, str]:
@@ -51,21 +61,27 @@ def test_a_confirmed_event_moves_its_payment(careful_world: World) -> None:
     line = next(line for line in listed.stdout.splitlines() if event_id in line)
     assert ref in line
     assert "150000 IDR" in line
-    done = events(careful_world, "confirm", event_id, "--by", "alice")
-    assert (done.returncode, done.stdout, done.stderr) == (0, f"{event_id}  processed\n", "")
+    done = events(careful_world, "confirm", event_id)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "1 processed\n", "")
     assert careful_world.status("xendit", ref) == "succeeded"
-    assert careful_world.rows("SELECT confirmed_by FROM webhook_events WHERE id = %s", event_id) == [("alice",)]
+    assert careful_world.rows("SELECT confirmed_by FROM webhook_events WHERE id = %s", event_id) == [("admin",)]
+    assert audited(careful_world, event_id) == [("admin", "admin", "events.confirm")]
     again = events(careful_world, "confirm", event_id)
-    assert (again.returncode, again.stdout) == (1, f"{event_id}  skipped: it does not wait for confirmation\n")
+    assert (again.returncode, again.stdout) == (
+        1,
+        f"0 processed\n{event_id}  skipped: it does not wait for confirmation\n",
+    )
+    assert len(audited(careful_world, event_id)) == 1
 
 
 def test_a_refuted_event_is_set_aside(careful_world: World) -> None:
     ref, event_id = waiting_event(careful_world)
-    done = events(careful_world, "refute", event_id, "--by", "bob")
-    assert (done.returncode, done.stdout, done.stderr) == (0, f"{event_id}  dead_letter\n", "")
+    done = events(careful_world, "refute", event_id)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "1 refuted\n", "")
+    assert audited(careful_world, event_id) == [("admin", "admin", "events.refute")]
     assert careful_world.status("xendit", ref) is None
     found = careful_world.rows("SELECT status, failure_message FROM webhook_events WHERE id = %s", event_id)
-    assert found == [("dead_letter", "refuted by bob")]
+    assert found == [("dead_letter", "refuted by admin")]
 
 
 def test_a_signed_body_needs_no_confirmation(careful_world: World) -> None:

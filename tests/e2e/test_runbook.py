@@ -80,6 +80,11 @@ def test_every_command_of_the_runbook_works(runbook_world: World, tmp_path: Path
     assert world.send("stripe", body, secret=new_secret).status_code == 200
 
 
+def test_the_diagnosis_hears_the_processor(runbook_world: World) -> None:
+    done = run(runbook_world, "tenrusl backlog diagnose")
+    assert "1 alive by heartbeat, last heard" in done.stdout, (done.stdout, done.stderr)
+
+
 def test_the_commands_in_the_text_exist(runbook_world: World) -> None:
     inline = re.findall(r"`(tenrusl [a-z -]+?)(?: [A-Zs][A-Za-z_]*.*?)?`", RUNBOOK.read_text())
     for command in {*inline, *COMMANDS}:

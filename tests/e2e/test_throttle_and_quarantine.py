@@ -72,7 +72,7 @@ def test_a_provider_is_limited_and_let_go(own_world: World) -> None:
     assert refused[0].json()["reason"] == "THROTTLED"
     body = world.body("stripe", ref, S.SUCCEEDED)
     assert world.send("stripe", body).is_success
-    (listed,) = json.loads(tenrusl(world, "throttle", "list", "--json"))["throttles"]
+    (listed,) = map(json.loads, tenrusl(world, "throttle", "list", "--json").splitlines())
     assert (listed["provider"], listed["requests_per_second"]) == ("mock", 0.01)
     tenrusl(world, "throttle", "clear", "mock", "--reason", "it is over")
     world.wait(lambda: send(world, ref).is_success)

@@ -75,6 +75,12 @@ def test_a_payload_does_not_open_as_a_secret() -> None:
         SECRETS.open(CIPHER.seal(b"a", context=b""), provider="", field="", number=1)
 
 
+def test_the_key_for_tokens_is_the_same_in_every_process_and_another_for_each_provider() -> None:
+    assert SECRETS.token_key("doku") == SecretCipher(bytes(range(32))).token_key("doku")
+    keys = {cipher.token_key(name) for cipher in (SECRETS, SecretCipher(bytes(32))) for name in ("doku", "other")}
+    assert len(keys) == 4
+
+
 def test_fingerprints_tell_secrets_fields_and_keys_apart() -> None:
     def fingerprint(secret: str, provider: str = "a", field: str = "b", cipher: SecretCipher = SECRETS) -> bytes:
         return cipher.fingerprint(Secret(secret), provider=provider, field=field)

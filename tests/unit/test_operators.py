@@ -76,6 +76,8 @@ def test_a_file_that_is_wrong_later_leaves_the_keys_as_they_were(tmp_path: Path)
         ([entry() | {"key": "plain"}], "entry 0 must have"),
         ([entry(name="")], "entry 0: name"),
         ([entry(name="a b")], "entry 0: name"),
+        ([entry(name="admin", role="viewer")], r"entry 0 \(admin\): this name"),
+        ([entry(), entry(name="demo", key=KEY)], r"entry 1 \(demo\): this name"),
         ([entry(role="root")], r"entry 0 \(alice\): role"),
         ([entry() | {"sha256": "AB" * 32}], r"entry 0 \(alice\): sha256"),
         ([entry() | {"sha256": OTHER}], r"entry 0 \(alice\): sha256"),

@@ -1,6 +1,8 @@
 """The rules of rotations."""
 
+from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,7 +14,6 @@ from tenrusl.providers.types import Credentials, SecretVersion, SignatureError
 from tenrusl.rotation import (
     ACCEPTED,
     MAX_REPORT_AGE,
-    QUIET,
     Blocker,
     Evidence,
     SecretStatus,
@@ -24,6 +25,7 @@ from tenrusl.rotation import (
     check_begin,
     complete,
     open_rotation,
+    quiet_left,
     revoke,
 )
 from tenrusl.secret import Secret
@@ -31,7 +33,7 @@ from tests.builders import START
 
 NEXT, CURRENT, RETIRED, ABORTED, REVOKED = SecretStatus
 STEPS = st.lists(st.tuples(st.sampled_from(["begin", "complete", "abort", "revoke"]), st.integers(1, 6)), max_size=30)
-SECOND = timedelta(seconds=1)
+SECOND, QUIET = timedelta(seconds=1), timedelta(minutes=10)
 
 
 @settings(deadline=None, derandomize=True, max_examples=200)
@@ -49,7 +51,7 @@ def test_whatever_is_done_at_most_one_rotation_is_open_and_something_is_accepted
             elif step == "abort":
                 statuses |= abort(statuses)
             else:
-                statuses |= revoke(statuses, number)
+                statuses |= revoke(statuses, [number])
         except (ConflictError, NotFoundError):
             assert statuses == before
         assert list(statuses.values()).count(NEXT) <= 1
@@ -81,18 +83,35 @@ def test_without_an_open_rotation_there_is_nothing_to_end(change: Any) -> None:
 
 
 def test_the_old_version_may_be_revoked_while_a_rotation_is_open() -> None:
-    assert revoke({1: CURRENT, 2: NEXT}, 1) == {1: REVOKED}
+    assert revoke({1: CURRENT, 2: NEXT}, [1]) == {1: REVOKED}
     assert open_rotation({1: REVOKED, 2: NEXT}) == 2
     assert complete({1: REVOKED, 2: NEXT}) == {2: CURRENT}
 
 
 def test_the_last_version_goes_only_when_told_so() -> None:
     with pytest.raises(ConflictError) as caught:
-        revoke({1: CURRENT, 2: RETIRED}, 1)
+        revoke({1: CURRENT, 2: RETIRED}, [1])
     assert caught.value.reason is Reason.LAST_SECRET
-    assert revoke({1: CURRENT}, 1, leave_none=True) == {1: REVOKED}
-    assert revoke({1: CURRENT, 2: RETIRED}, 2) == {2: REVOKED}
-    assert revoke({1: REVOKED}, 1) == {}
+    assert revoke({1: CURRENT}, [1], leave_none=True) == {1: REVOKED}
+    assert revoke({1: CURRENT, 2: RETIRED}, [2]) == {2: REVOKED}
+    assert revoke({1: REVOKED}, [1]) == {}
+
+
+def test_all_versions_with_the_secret_are_revoked_with_it() -> None:
+    assert revoke({1: CURRENT, 2: ABORTED, 3: NEXT}, [2, 3]) == {2: REVOKED, 3: REVOKED}
+    with pytest.raises(ConflictError, match="v3 is the only accepted version"):
+        revoke({2: ABORTED, 3: CURRENT}, [2, 3])
+    with pytest.raises(NotFoundError):
+        revoke({1: CURRENT}, [9])
+
+
+def test_what_the_environment_does_not_hold_any_more_is_not_left_over() -> None:
+    changes: list[Callable[..., dict[int, SecretStatus]]] = [abort, partial(revoke, numbers=[2])]
+    for change in changes:
+        with pytest.raises(ConflictError, match=r"v2 is the only .* \(v1 is in no ingress's environment any more\)"):
+            change(statuses={1: CURRENT, 2: NEXT}, gone={1})
+        assert change(statuses={1: CURRENT, 2: NEXT, 3: CURRENT}, gone={1})
+        assert change(statuses={1: CURRENT, 2: NEXT}, gone={1}, leave_none=True)
 
 
 def evidence(**changes: Any) -> Evidence:
@@ -121,10 +140,26 @@ def evidence(**changes: Any) -> Evidence:
         ({"reports": []}, [Blocker.INGRESS_SILENT]),
         ({"reports": [SECOND, MAX_REPORT_AGE + SECOND]}, [Blocker.INGRESS_SILENT]),
         ({"behind": True}, [Blocker.INGRESS_BEHIND]),
+        ({"unreadable": True}, [Blocker.INGRESS_CANNOT_READ]),
     ],
 )
 def test_what_speaks_against_completing(changes: dict[str, Any], found: list[Blocker]) -> None:
-    assert blockers(evidence(**changes), START) == found
+    assert blockers(evidence(**changes), START, quiet=QUIET) == found
+
+
+@pytest.mark.parametrize(
+    ("changes", "left"),
+    [
+        ({"old_matches": [None], "began_at": START}, QUIET),
+        ({"old_matches": [None], "began_at": START - 3 * SECOND}, QUIET - 3 * SECOND),
+        ({"old_matches": [START - SECOND, None]}, QUIET - SECOND),
+        ({"old_matches": [START - 2 * QUIET], "began_at": START - SECOND}, QUIET - SECOND),
+        ({"old_matches": [START - QUIET]}, timedelta(0)),
+        ({"old_matches": [], "began_at": START}, timedelta(0)),
+    ],
+)
+def test_it_is_told_how_much_longer_the_old_one_must_be_silent(changes: dict[str, Any], left: timedelta) -> None:
+    assert quiet_left(evidence(**changes), START, quiet=QUIET) == left
 
 
 def version(name: str) -> tuple[SecretVersion, bytes]:

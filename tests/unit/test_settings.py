@@ -156,6 +156,14 @@ def test_units_and_ranges() -> None:
         )
 
 
+def test_a_rotation_is_watched_for_longer_in_production() -> None:
+    name = "TENRUSL_ROTATION_QUIET_SECONDS"
+    assert load(PRODUCTION).rotation_quiet == timedelta(minutes=15)
+    assert load({"APP_KEY": KEY}).rotation_quiet == timedelta(seconds=30)
+    assert load(PRODUCTION | {name: "3600"}).rotation_quiet == timedelta(hours=1)
+    assert problems({"APP_KEY": KEY, name: "0"})[0].startswith(f"{name}: must be from 1 to 86400")
+
+
 def test_no_field_is_read_from_the_same_variable_as_another() -> None:
     names = [field.metadata["env"] for field in dataclasses.fields(Settings) if "env" in field.metadata]
     assert len(names) == len(set(names))

@@ -12,7 +12,7 @@ import typer
 from tenrusl.cli.audit import audit
 from tenrusl.cli.backlog import backlog
 from tenrusl.cli.dead_letters import dead_letters
-from tenrusl.cli.event_list import events
+from tenrusl.cli.documents import Json
 from tenrusl.cli.health import health
 from tenrusl.cli.incident import incident
 from tenrusl.cli.maintenance import maintenance
@@ -22,6 +22,7 @@ from tenrusl.cli.reviews import reviews
 from tenrusl.cli.secrets import secrets
 from tenrusl.cli.simulate import simulate
 from tenrusl.cli.throttle import throttle
+from tenrusl.cli.unconfirmed import events
 from tenrusl.cli.webhooks import webhooks
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -48,9 +49,13 @@ def root(
 
 
 @app.command()
-def migrate() -> None:
-    """Bring the database that DB_* or DB_URL names to the newest schema."""
-    done = subprocess.run([sys.executable, "-m", "tenrusl.store.migrate"], check=False)
+def migrate(json: Json = False) -> None:
+    """Bring the database that DB_* or DB_URL names to the newest schema.
+
+    Example: tenrusl migrate
+    """
+    options = ["--json"] if json else []
+    done = subprocess.run([sys.executable, "-m", "tenrusl.store.migrate", *options], check=False)
     raise typer.Exit(done.returncode)
 
 

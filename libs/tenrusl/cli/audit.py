@@ -7,19 +7,17 @@ from typing import Annotated
 
 import typer
 from google.protobuf.json_format import MessageToDict
-from rich.console import Console
-from rich.table import Table
 
 from tenrusl.api.admin.v1 import audit_pb2, audit_pb2_grpc
+from tenrusl.cli.documents import Json, print_json, print_json_lines
+from tenrusl.cli.lists import Found, collect, warn_of_more
 from tenrusl.cli.rpc import call
-from tenrusl.cli.runs import Json, print_json
+from tenrusl.cli.tables import new_table, print_table, time_text
 
 audit = typer.Typer(no_args_is_help=True, help="Who did what, and whether the log is as it was written.")
 DEFAULT_TARGET = "dns:///127.0.0.1:50054"
 _CALL_SECONDS = 30.0
 _VERIFY_SECONDS = 600.0
-_MAX_PAGE = 200
-_WIDTH = 400  # where there is no terminal: a line is never broken
 _Stub = audit_pb2_grpc.AuditServiceStub
 
 Admin = Annotated[
@@ -41,37 +39,23 @@ def list_entries(
     Example: tenrusl audit list --actor alice --limit 20
     """
 
-    async def ask(stub: _Stub) -> list[audit_pb2.AuditEntry]:
-        found: list[audit_pb2.AuditEntry] = []
-        token = ""
-        while len(found) < limit:
+    async def ask(stub: _Stub) -> Found:
+        async def page(size: int, token: str) -> audit_pb2.ListAuditEntriesResponse:
             request = audit_pb2.ListAuditEntriesRequest(
-                page_size=min(limit - len(found), _MAX_PAGE),
-                page_token=token,
-                actor=actor,
-                action=action,
-                target=target,
+                page_size=size, page_token=token, actor=actor, action=action, target=target
             )
-            page = await stub.ListAuditEntries(request, timeout=_CALL_SECONDS)
-            found += page.entries
-            token = page.next_page_token
-            if not token:
-                break
-        return found
+            answer: audit_pb2.ListAuditEntriesResponse = await stub.ListAuditEntries(request, timeout=_CALL_SECONDS)
+            return answer
 
-    entries = call(admin, _Stub, ask)
+        return await collect(page, "entries", limit)
+
+    found = call(admin, _Stub, ask)
     if json:
-        print(jsonlib.dumps([MessageToDict(entry, preserving_proto_field_name=True) for entry in entries]))
-        return
-    table = Table("number", "time (UTC)", "who", "role", "action", "target", "after", box=None)
-    for entry in entries:
-        after = jsonlib.dumps(MessageToDict(entry.after)) if entry.HasField("after") else ""
-        table.add_row(
-            str(entry.number), f"{entry.time.ToDatetime():%Y-%m-%d %H:%M:%S}", entry.actor, entry.role, entry.action,
-            entry.target, after,
-        )  # fmt: skip
-    console = Console()
-    (console if console.is_terminal else Console(width=_WIDTH)).print(table)
+        print_json_lines(found.items)
+    else:
+        headings = ("number", "time (UTC)", "who", "role", "action", "target", "after")
+        print_table(new_table(*headings, rows=map(_cells, found.items)))
+    warn_of_more(found)
 
 
 @audit.command()
@@ -96,3 +80,10 @@ def verify(json: Json = False, admin: Admin = DEFAULT_TARGET) -> None:
         print(f"{answer.verified} entries are as they were written; the last hash is {answer.last_hash or 'none'}")
     if answer.broken_number:
         raise typer.Exit(1)
+
+
+def _cells(entry: audit_pb2.AuditEntry) -> tuple[str, ...]:
+    after = jsonlib.dumps(MessageToDict(entry.after)) if entry.HasField("after") else ""
+    return (
+        str(entry.number), time_text(entry.time), entry.actor, entry.role, entry.action, entry.target, after,
+    )  # fmt: skip

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import Annotated
 
 import typer
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
 from tenrusl.api.admin.v1 import backlog_pb2, backlog_pb2_grpc
 from tenrusl.cli.audit import DEFAULT_TARGET, Admin
-from tenrusl.cli.rpc import call
-from tenrusl.cli.runs import Json, print_json
-from tenrusl.cli.tables import duration_text, plain, time_text
+from tenrusl.cli.documents import Json, print_json
+from tenrusl.cli.rpc import CallError, call, try_call
+from tenrusl.cli.tables import duration_text, new_console, new_table, plain, print_table, time_text
 
-backlog = typer.Typer(help="What is not done yet, and why.")
+backlog = typer.Typer()  # its help is that of `show`
 _CALL_SECONDS = 30.0
-_WIDTH = 200  # where there is no terminal
 _Stub = backlog_pb2_grpc.BacklogServiceStub
 _COLORS = {backlog_pb2.SEVERITY_OK: "green", backlog_pb2.SEVERITY_WARNING: "yellow"}
 
@@ -34,18 +34,23 @@ def show(
 ) -> None:
     """Count what is unfinished. With --watch and --json one line each time.
 
+    --watch goes on when a call fails, and shows how, but for a key that is not accepted.
+
     Example: tenrusl backlog --watch
     """
     if context.invoked_subcommand is not None:
         return
     if not watch:
         answer = _ask(admin)
-        print_json(answer) if json else _console().print(_screen(answer))
+        print_json(answer) if json else new_console().print(_screen(answer))
         return
     try:
-        _watch(admin, every, json=json)
+        _watch_lines(admin, every) if json else _watch_screen(admin, every)
     except KeyboardInterrupt:
         raise typer.Exit from None
+    except CallError as exc:
+        print(exc, file=sys.stderr)
+        raise typer.Exit(exc.exit_status) from None
 
 
 @backlog.command()
@@ -64,40 +69,51 @@ def diagnose(json: Json = False, admin: Admin = DEFAULT_TARGET) -> None:
     if json:
         print_json(answer)
     else:
-        table = Table("check", "", "found", "helps", box=None)
-        for finding in answer.findings:
-            word = backlog_pb2.Severity.Name(finding.severity).removeprefix("SEVERITY_").lower()
-            color = _COLORS.get(finding.severity, "red")
-            table.add_row(finding.check, Text(word, style=color), plain(finding.evidence), plain(finding.command))
-        _console().print(table)
+        print_table(new_table("check", "", "found", "helps", rows=map(_finding_cells, answer.findings)))
     if any(finding.severity == backlog_pb2.SEVERITY_CRITICAL for finding in answer.findings):
         raise typer.Exit(1)
 
 
-def _watch(admin: str, every: float, *, json: bool) -> None:
-    if json:
+def _watch_lines(admin: str, every: float) -> None:
+    while True:
+        try:
+            print_json(_try_ask(admin))
+        except CallError as exc:
+            if exc.final:
+                raise
+            print(exc, file=sys.stderr)
+        time.sleep(every)
+
+
+def _watch_screen(admin: str, every: float) -> None:
+    """After a failed call what was known stays, with the error below."""
+    known = Group()
+    with Live(console=new_console(), auto_refresh=False) as live:
         while True:
-            print_json(_ask(admin))
-            time.sleep(every)
-    with Live(console=_console(), auto_refresh=False) as live:
-        while True:
-            live.update(_screen(_ask(admin)), refresh=True)
+            failed: list[Text] = []
+            try:
+                known = _screen(_try_ask(admin))
+            except CallError as exc:
+                if exc.final:
+                    raise
+                failed = [Text(), plain(str(exc))]
+            live.update(Group(known, *failed), refresh=True)
             time.sleep(every)
 
 
 def _ask(admin: str) -> backlog_pb2.GetBacklogResponse:
-    async def ask(stub: _Stub) -> backlog_pb2.GetBacklogResponse:
-        answer: backlog_pb2.GetBacklogResponse = await stub.GetBacklog(
-            backlog_pb2.GetBacklogRequest(), timeout=_CALL_SECONDS
-        )
-        return answer
-
-    return call(admin, _Stub, ask)
+    return call(admin, _Stub, _get)
 
 
-def _console() -> Console:
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=_WIDTH)
+def _try_ask(admin: str) -> backlog_pb2.GetBacklogResponse:
+    return try_call(admin, _Stub, _get)
+
+
+async def _get(stub: _Stub) -> backlog_pb2.GetBacklogResponse:
+    answer: backlog_pb2.GetBacklogResponse = await stub.GetBacklog(
+        backlog_pb2.GetBacklogRequest(), timeout=_CALL_SECONDS
+    )
+    return answer
 
 
 def _screen(answer: backlog_pb2.GetBacklogResponse) -> Group:
@@ -110,9 +126,9 @@ def _screen(answer: backlog_pb2.GetBacklogResponse) -> Group:
         f"{at_least}{answer.unfinished} unfinished, {answer.due} due now"
         + (f" since {time_text(answer.oldest_due_time)}" if answer.due else "")
         + f", {answer.average_attempts:.1f} tries on average, {answer.unconfirmed} wait for confirmation",
-        f"{answer.arrivals_per_second:.1f} arrive and {answer.settled_per_second:.1f} are processed a second: {drain}",
+        f"{answer.arrivals_per_second:.1f} arrive and {answer.settled_per_second:.1f} are settled a second: {drain}",
     ]
-    parts: list[Text | Table] = [Text(line) for line in lines]
+    parts: list[Text | Table] = [plain(line) for line in lines]
     if answer.providers:
         parts += [Text(), _providers(answer), Text(), _attempts(answer)]
     if answer.dead_letters:
@@ -121,22 +137,30 @@ def _screen(answer: backlog_pb2.GetBacklogResponse) -> Group:
 
 
 def _providers(answer: backlog_pb2.GetBacklogResponse) -> Table:
-    table = Table("provider", "received", "processing", "failed", "due", "oldest due (UTC)", box=None)
-    for item in answer.providers:
-        counts = (str(number) for number in (item.received, item.processing, item.failed, item.due))
-        table.add_row(item.provider, *counts, time_text(item.oldest_due_time))
-    return table
+    rows = (
+        (
+            item.provider,
+            *map(str, (item.received, item.processing, item.failed, item.due)),
+            time_text(item.oldest_due_time),
+            str(item.unconfirmed),
+        )
+        for item in answer.providers
+    )
+    return new_table(
+        *("provider", "received", "processing", "failed", "due", "oldest due (UTC)", "unconfirmed"), rows=rows
+    )
 
 
 def _attempts(answer: backlog_pb2.GetBacklogResponse) -> Table:
-    table = Table("tries", "unfinished", box=None)
-    for item in answer.attempts:
-        table.add_row(str(item.attempts), str(item.events))
-    return table
+    return new_table("tries", "unfinished", rows=((str(item.attempts), str(item.events)) for item in answer.attempts))
 
 
 def _dead_letters(answer: backlog_pb2.GetBacklogResponse) -> Table:
-    table = Table("dead letters of", "cause", "events", box=None)
-    for item in answer.dead_letters:
-        table.add_row(plain(item.provider), plain(item.failure_code), str(item.events))
-    return table
+    rows = ((item.provider, item.failure_code, str(item.events)) for item in answer.dead_letters)
+    return new_table("dead letters of", "cause", "events", rows=rows)
+
+
+def _finding_cells(finding: backlog_pb2.Finding) -> tuple[str | Text, ...]:
+    word = backlog_pb2.Severity.Name(finding.severity).removeprefix("SEVERITY_").lower()
+    color = _COLORS.get(finding.severity, "red")
+    return finding.check, Text(word, style=color), finding.evidence, finding.command

@@ -8,6 +8,7 @@ import typer
 
 from tenrusl.api.admin.v1 import backlog_pb2, backlog_pb2_grpc
 from tenrusl.cli.audit import DEFAULT_TARGET, Admin
+from tenrusl.cli.documents import Json, print_json
 from tenrusl.cli.event_filters import (
     Before,
     FailureCode,
@@ -20,7 +21,6 @@ from tenrusl.cli.event_filters import (
 )
 from tenrusl.cli.event_list import find_events, print_events
 from tenrusl.cli.rpc import call
-from tenrusl.cli.runs import Json, print_json
 
 dead_letters = typer.Typer(no_args_is_help=True, help="Events that failed for the last time, or can never succeed.")
 _CALL_SECONDS = 60.0

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json as jsonlib
 import sys
 from typing import Annotated
 
 import typer
-from google.protobuf.json_format import MessageToDict
-from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from tenrusl.api.admin.v1 import backlog_pb2, backlog_pb2_grpc
 from tenrusl.api.common.v1 import common_pb2
 from tenrusl.cli.audit import DEFAULT_TARGET, Admin
+from tenrusl.cli.documents import Json, document, print_json, print_json_lines, print_line, text_of
 from tenrusl.cli.event_filters import (
     Before,
     FailureCode,
@@ -27,15 +24,13 @@ from tenrusl.cli.event_filters import (
     event_filter,
     status_word,
 )
-from tenrusl.cli.events import events
+from tenrusl.cli.lists import Found, collect, warn_of_more
 from tenrusl.cli.rpc import call
-from tenrusl.cli.runs import Json, print_json
-from tenrusl.cli.tables import plain, print_table, time_text
+from tenrusl.cli.tables import new_console, new_table, print_table, time_text
 
-__all__ = ["events", "find_events", "print_events"]
+events = typer.Typer(no_args_is_help=True, help="Look at events, replay them, confirm those that no signature covers.")
 _CALL_SECONDS = 30.0
 _REPLAY_SECONDS = 24 * 3600.0
-_MAX_PAGE = 200
 _Stub = backlog_pb2_grpc.BacklogServiceStub
 _Id = Annotated[str, typer.Argument(metavar="ID", help="The event's id, a UUID.")]
 
@@ -78,21 +73,17 @@ def show(event_id: _Id, json: Json = False, admin: Admin = DEFAULT_TARGET) -> No
     if json:
         print_json(answer)
         return
-    facts = Table(box=None, show_header=False)
-    for name, value in _facts(answer):
-        if value:
-            facts.add_row(name, plain(value))
-    print_table(facts)
-    happened = Table("time (UTC)", "what", "", box=None)
-    for item in answer.timeline:
-        happened.add_row(time_text(item.time), plain(item.what), plain(item.detail))
+    print_table(new_table(rows=[fact for fact in _facts(answer) if fact[1]]))
     print()
-    print_table(happened)
+    happened = ((time_text(item.time), item.what, item.detail) for item in answer.timeline)
+    print_table(new_table("time (UTC)", "what", "", rows=happened))
 
 
 @events.command()
-def payload(event_id: _Id, admin: Admin = DEFAULT_TARGET) -> None:
+def payload(event_id: _Id, json: Json = False, admin: Admin = DEFAULT_TARGET) -> None:
     """Write the payload to stdout as it was received. It takes a key of role admin, and is noted in the audit log.
+
+    With --json an object with the payload in base64, and as text where it is UTF-8.
 
     Example: tenrusl events payload 01980a5c-7f3e-7b21-9c44-3f1e52a0c6de > body.json
     """
@@ -102,7 +93,11 @@ def payload(event_id: _Id, admin: Admin = DEFAULT_TARGET) -> None:
         answer: backlog_pb2.GetPayloadResponse = await stub.GetPayload(request, timeout=_CALL_SECONDS)
         return answer
 
-    sys.stdout.buffer.write(call(admin, _Stub, ask).body)
+    answer = call(admin, _Stub, ask)
+    if json:
+        print_line({"event_id": event_id, **document(answer), "body_text": text_of(answer.body)})
+        return
+    sys.stdout.buffer.write(answer.body)
     sys.stdout.buffer.flush()
 
 
@@ -146,49 +141,55 @@ def replay(
         raise typer.Exit(1)
 
 
-def find_events(admin: str, wanted: backlog_pb2.EventFilter, limit: int) -> list[common_pb2.Event]:
-    """At most `limit` events, newest first."""
+def find_events(admin: str, wanted: backlog_pb2.EventFilter, limit: int, *, oldest_first: bool = False) -> Found:
+    """At most `limit` events, newest first or oldest first."""
 
-    async def ask(stub: _Stub) -> list[common_pb2.Event]:
-        found: list[common_pb2.Event] = []
-        token = ""
-        while len(found) < limit:
+    async def ask(stub: _Stub) -> Found:
+        async def page(size: int, token: str) -> backlog_pb2.ListEventsResponse:
             request = backlog_pb2.ListEventsRequest(
-                page_size=min(limit - len(found), _MAX_PAGE), page_token=token, filter=wanted
+                page_size=size, page_token=token, filter=wanted, oldest_first=oldest_first
             )
-            page = await stub.ListEvents(request, timeout=_CALL_SECONDS)
-            found += page.events
-            token = page.next_page_token
-            if not token:
-                break
-        return found
+            answer: backlog_pb2.ListEventsResponse = await stub.ListEvents(request, timeout=_CALL_SECONDS)
+            return answer
+
+        return await collect(page, "events", limit)
 
     return call(admin, _Stub, ask)
 
 
-def print_events(found: list[common_pb2.Event], *, json: bool) -> None:
-    """As a table, or as one JSON line for each."""
+def print_events(found: Found, *, json: bool) -> None:
+    """As a table, or as one JSON line for each; on stderr whether there are more."""
     if json:
-        for event in found:
-            document = MessageToDict(event, preserving_proto_field_name=True)
-            typer.echo(jsonlib.dumps(document, separators=(",", ":")))
-        return
-    if not found:
+        print_json_lines(found.items)
+    elif not found.items:
         print("no event matches")
-        return
-    table = Table("id", "provider", "event", "status", "tries", "payment", "cause", "received (UTC)", box=None)
-    for event in found:
-        cells = (
-            event.id, event.provider, event.event_type, status_word(event), str(event.attempts), event.payment_ref,
-            event.failure_code, time_text(event.receive_time),
-        )  # fmt: skip
-        table.add_row(*map(plain, cells))
-    print_table(table)
+    else:
+        headings = ("id", "provider", "event", "status", "tries", "payment", "cause", "received (UTC)")
+        print_table(new_table(*headings, rows=map(_cells, found.items)))
+    warn_of_more(found)
+
+
+def said_status(event: common_pb2.Event) -> str:
+    """The payment's state that the event reports, in a word; empty when it reports none."""
+    name = common_pb2.PaymentStatus.Name(event.payment_status).removeprefix("PAYMENT_STATUS_").lower()
+    return name if event.payment_status else ""
+
+
+def amount_text(event: common_pb2.Event) -> str:
+    """The amount in minor units and the currency; empty when it says none."""
+    return f"{event.amount_minor} {event.currency}" if event.HasField("amount_minor") else ""
+
+
+def _cells(event: common_pb2.Event) -> tuple[str, ...]:
+    return (
+        event.id, event.provider, event.event_type, status_word(event), str(event.attempts), event.payment_ref,
+        event.failure_code, time_text(event.receive_time),
+    )  # fmt: skip
 
 
 def _follow(admin: str, request: backlog_pb2.ReplayEventsRequest, *, quiet: bool) -> backlog_pb2.ReplayEventsResponse:
     """The last message of a replay."""
-    console = Console(highlight=False)
+    console = new_console()
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
 
     async def ask(stub: _Stub) -> backlog_pb2.ReplayEventsResponse:
@@ -218,16 +219,14 @@ def _summary(message: backlog_pb2.ReplayEventsResponse, *, dry_run: bool) -> str
 
 def _facts(answer: backlog_pb2.GetEventResponse) -> list[tuple[str, str]]:
     event = answer.event
-    said = common_pb2.PaymentStatus.Name(event.payment_status).removeprefix("PAYMENT_STATUS_").lower()
-    amount = f"{event.amount_minor} {event.currency}" if event.HasField("amount_minor") else ""
     return [
         ("id", event.id),
         ("provider", event.provider),
         ("event", f"{event.event_type} {event.event_id}"),
         ("status", status_word(event)),
         ("payment", event.payment_ref),
-        ("says", said if event.payment_status else ""),
-        ("amount", amount),
+        ("says", said_status(event)),
+        ("amount", amount_text(event)),
         ("tries", str(event.attempts)),
         ("deliveries", str(event.deliveries)),
         ("cause", " ".join(filter(None, (event.failure_code, answer.failure_message)))),

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from google.protobuf.json_format import MessageToDict
 
 from tenrusl.api.admin.v1 import report_pb2, report_pb2_grpc
 from tenrusl.cli.audit import DEFAULT_TARGET, Admin
+from tenrusl.cli.documents import Json, document, text_of
 from tenrusl.cli.rpc import call
-from tenrusl.cli.runs import Json
 
 incident = typer.Typer(no_args_is_help=True, help="Keep what is known of an event.")
 _CALL_SECONDS = 30.0
@@ -60,14 +59,7 @@ def capture(
 
 def bundle(answer: report_pb2.CaptureIncidentResponse) -> dict[str, Any]:
     """The answer as JSON. payload is in base64; payload_text is there, too, where it is UTF-8."""
-    document: dict[str, Any] = MessageToDict(
-        answer, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
-    )
-    try:
-        document["payload_text"] = answer.payload.decode()
-    except UnicodeDecodeError:
-        document["payload_text"] = None
-    return document
+    return {**document(answer), "payload_text": text_of(answer.payload)}
 
 
 def _write(path: Path, text: str) -> None:

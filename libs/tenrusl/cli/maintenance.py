@@ -6,7 +6,8 @@ import typer
 
 from tenrusl.api.common.v1 import common_pb2
 from tenrusl.api.scheduler.v1 import scheduler_pb2
-from tenrusl.cli.runs import DEFAULT_TARGET, TIMEOUT_SECONDS, Json, Scheduler, follow
+from tenrusl.cli.documents import Json
+from tenrusl.cli.runs import DEFAULT_TARGET, TIMEOUT_SECONDS, Scheduler, follow
 
 maintenance = typer.Typer(no_args_is_help=True, help="Partitions ahead, leftovers, events that are stranded.")
 _WORDS = {

@@ -10,8 +10,9 @@ import typer
 from google.protobuf.duration_pb2 import Duration
 
 from tenrusl.api.scheduler.v1 import scheduler_pb2
+from tenrusl.cli.documents import Json, print_json
 from tenrusl.cli.rpc import call, login
-from tenrusl.cli.runs import DEFAULT_TARGET, TIMEOUT_SECONDS, Json, Scheduler, Stub, follow, print_json
+from tenrusl.cli.runs import DEFAULT_TARGET, TIMEOUT_SECONDS, Scheduler, Stub, follow
 
 payloads = typer.Typer(no_args_is_help=True, help="Forget payloads past their retention; keep single ones.")
 _CALL_SECONDS = 30.0
@@ -24,7 +25,9 @@ _WORDS = {
 }
 _Id = Annotated[str, typer.Argument(metavar="ID", help="The event's id, a UUID.")]
 _Reason = Annotated[str, typer.Option("--reason", help="Why; it is kept.")]
-_Who = Annotated[str, typer.Option("--by", metavar="NAME", help="Who says so. Default: you.")]
+_Who = Annotated[
+    str, typer.Option("--by", metavar="NAME", help="On whose behalf; noted beside the name of your key. Default: you.")
+]
 
 
 @payloads.command()

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import json as jsonlib
 from typing import Annotated
 
 import typer
-from google.protobuf.json_format import MessageToDict
-from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from tenrusl.api.admin.v1 import rejected_pb2, rejected_pb2_grpc
 from tenrusl.api.common.v1 import common_pb2
 from tenrusl.cli.audit import DEFAULT_TARGET, Admin
+from tenrusl.cli.documents import Json, print_json, print_json_lines
+from tenrusl.cli.lists import Found, collect, warn_of_more
 from tenrusl.cli.rpc import call
-from tenrusl.cli.runs import TIMEOUT_SECONDS, Json, print_json
+from tenrusl.cli.runs import TIMEOUT_SECONDS
+from tenrusl.cli.tables import new_console, new_table, print_table, time_text
 
 rejected = typer.Typer(no_args_is_help=True, help="Webhooks that verified with no secret; they are kept for a day.")
 _CALL_SECONDS = 30.0
-_MAX_PAGE = 200
-_WIDTH = 400  # where there is no terminal: a line is never broken
 _COLUMNS = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
 _Stub = rejected_pb2_grpc.RejectedServiceStub
 _Provider = Annotated[str, typer.Argument(metavar="PROVIDER", help="E.g. stripe.")]
@@ -38,38 +35,23 @@ def list_rejected(
     Example: tenrusl rejected list stripe
     """
 
-    async def ask(stub: _Stub) -> list[rejected_pb2.RejectedWebhook]:
-        found: list[rejected_pb2.RejectedWebhook] = []
-        token = ""
-        while len(found) < limit:
-            request = rejected_pb2.ListRejectedRequest(
-                provider=provider, page_size=min(limit - len(found), _MAX_PAGE), page_token=token
-            )
-            page = await stub.ListRejected(request, timeout=_CALL_SECONDS)
-            found += page.webhooks
-            token = page.next_page_token
-            if not token:
-                break
-        return found
+    async def ask(stub: _Stub) -> Found:
+        async def page(size: int, token: str) -> rejected_pb2.ListRejectedResponse:
+            request = rejected_pb2.ListRejectedRequest(provider=provider, page_size=size, page_token=token)
+            answer: rejected_pb2.ListRejectedResponse = await stub.ListRejected(request, timeout=_CALL_SECONDS)
+            return answer
 
-    webhooks = call(admin, _Stub, ask)
+        return await collect(page, "webhooks", limit)
+
+    found = call(admin, _Stub, ask)
     if json:
-        print(jsonlib.dumps([MessageToDict(webhook, preserving_proto_field_name=True) for webhook in webhooks]))
-        return
-    if not webhooks:
+        print_json_lines(found.items)
+    elif not found.items:
         print(f"no rejected webhook of {provider} is kept")
-        return
-    table = Table("received (UTC)", "reason", "from", "request id", "bytes", box=None)
-    for webhook in webhooks:
-        table.add_row(
-            f"{webhook.receive_time.ToDatetime():%Y-%m-%d %H:%M:%S}",
-            common_pb2.ErrorReason.Name(webhook.reason).removeprefix("ERROR_REASON_"),
-            webhook.source_ip,
-            webhook.request_id,
-            str(webhook.size_bytes),
-        )
-    console = Console()
-    (console if console.is_terminal else Console(width=_WIDTH)).print(table)
+    else:
+        headings = ("received (UTC)", "reason", "from", "request id", "bytes")
+        print_table(new_table(*headings, rows=map(_cells, found.items)))
+    warn_of_more(found)
 
 
 @rejected.command()
@@ -87,7 +69,7 @@ def reverify(
     Example: tenrusl rejected reverify stripe --reason "the secret was mistyped"
     """
     request = rejected_pb2.ReverifyRejectedRequest(provider=provider, reason=reason)
-    console = Console(highlight=False)
+    console = new_console()
 
     async def ask(stub: _Stub) -> rejected_pb2.ReverifyRejectedResponse:
         answer = rejected_pb2.ReverifyRejectedResponse()
@@ -104,6 +86,11 @@ def reverify(
         print(_text(answer))
     if answer.not_stored:
         raise typer.Exit(1)
+
+
+def _cells(webhook: rejected_pb2.RejectedWebhook) -> tuple[str, ...]:
+    reason = common_pb2.ErrorReason.Name(webhook.reason).removeprefix("ERROR_REASON_")
+    return time_text(webhook.receive_time), reason, webhook.source_ip, webhook.request_id, str(webhook.size_bytes)
 
 
 def _text(answer: rejected_pb2.ReverifyRejectedResponse) -> str:

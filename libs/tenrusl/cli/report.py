@@ -12,6 +12,7 @@ from rich.table import Table
 
 from tenrusl.cli.aftermath import Aftermath
 from tenrusl.cli.event_fates import Fate, Fates, Found
+from tenrusl.cli.tables import new_table, plain
 from tenrusl.simulator.ledger import Ledger, Tally
 
 _MAX_LISTED = 10
@@ -30,7 +31,7 @@ def print_report(console: Console, ledger: Ledger, fates: Fates | None, aftermat
         console.print(_fates_table(fates))
         missing = [event for event, found in fates.items() if found.fate is Fate.MISSING]
         for event in missing[:_MAX_LISTED]:
-            console.print(f"  missing: {event.provider} {event.event_id}", markup=False)
+            console.print(plain(f"  missing: {event.provider} {event.event_id}"))
         _print_rest(console, len(missing))
     checked = aftermath.right + len(aftermath.wrong) + aftermath.absent + aftermath.untold
     console.print(f"payments: {aftermath.right} of {checked} are as they must be")
@@ -38,8 +39,30 @@ def print_report(console: Console, ledger: Ledger, fates: Fates | None, aftermat
         console.print(f"  {aftermath.absent} are not there, and need not be: their events are not applied yet")
     for expectation, state in aftermath.wrong[:_MAX_LISTED]:
         wanted = " or ".join(sorted(expectation.statuses))
-        console.print(f"  {expectation.provider} {expectation.reference}: {state}, must be {wanted}")
+        console.print(plain(f"  {expectation.provider} {expectation.reference}: {state}, must be {wanted}"))
     _print_rest(console, len(aftermath.wrong))
+
+
+def report_document(
+    ledger: Ledger, fates: Fates | None, aftermath: Aftermath, *, unsent: int, wrong: Sequence[str]
+) -> dict[str, object]:
+    """The report as JSON. events: by what became of them; null where nobody told. wrong: empty when all is well."""
+    events = None if fates is None else Counter(found.fate.value for found in fates.values())
+    return {
+        "sent": ledger.all.sent,
+        "unsent": unsent,
+        "acked": ledger.all.acked,
+        "wrongly_acked": ledger.wrongly_acked,
+        "wrongly_refused": ledger.wrongly_refused,
+        "events": events,
+        "payments": {
+            "right": aftermath.right,
+            "wrong": len(aftermath.wrong),
+            "absent": aftermath.absent,
+            "untold": aftermath.untold,
+        },
+        "wrong": list(wrong),
+    }
 
 
 def findings(ledger: Ledger, fates: Fates | None, aftermath: Aftermath) -> list[str]:
@@ -83,7 +106,7 @@ def percentile(values: Sequence[float], percent: float) -> float:
 
 
 def _table(heading: str, tallies: Mapping[str, Tally], total: Tally | None = None) -> Table:
-    table = Table(heading, "sent", "answers", "p50 ms", "p95 ms", "p99 ms", "max ms", box=SIMPLE_HEAD)
+    table = new_table(heading, "sent", "answers", "p50 ms", "p95 ms", "p99 ms", "max ms", box=SIMPLE_HEAD)
     for column in table.columns[1:2] + table.columns[3:]:
         column.justify = "right"
     for name, tally in sorted(tallies.items()):
@@ -95,7 +118,7 @@ def _table(heading: str, tallies: Mapping[str, Tally], total: Tally | None = Non
 
 
 def _fates_table(fates: Fates) -> Table:
-    table = Table("events", "acked", *Fate, "uncovered", box=SIMPLE_HEAD)
+    table = new_table("events", "acked", *Fate, "uncovered", box=SIMPLE_HEAD)
     table.columns[0].no_wrap = True
     for column in table.columns[1:]:
         column.justify = "right"

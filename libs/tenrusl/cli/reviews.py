@@ -10,9 +10,9 @@ from rich.table import Table
 
 from tenrusl.api.admin.v1 import report_pb2, report_pb2_grpc
 from tenrusl.cli.audit import DEFAULT_TARGET, Admin
+from tenrusl.cli.documents import Json, print_json
 from tenrusl.cli.rpc import call
-from tenrusl.cli.runs import Json, print_json
-from tenrusl.cli.tables import plain, print_table, time_text
+from tenrusl.cli.tables import new_table, print_table, time_text
 
 reviews = typer.Typer(no_args_is_help=True, help="What to review each day and each week.")
 _CALL_SECONDS = 30.0
@@ -31,21 +31,24 @@ def daily(json: Json = False, admin: Admin = DEFAULT_TARGET) -> None:
         return
     at_least = "at least " if answer.capped else ""
     about = "about " if answer.traffic_estimated else ""
-    table = Table("daily report", f"{time_text(answer.time)} UTC", box=None)
-    table.add_row("failed, to be tried again", f"{at_least}{answer.failed}")
-    table.add_row("due now", f"{at_least}{answer.due} of {answer.unfinished} unfinished")
-    table.add_row("tries of unfinished, average", f"{answer.average_attempts:.1f}")
-    table.add_row("dead letters", f"{at_least}{answer.dead_letters}")
-    table.add_row("wait for confirmation", f"{at_least}{answer.unconfirmed}")
-    table.add_row("arrived in 24 hours", f"{about}{answer.arrived}")
+    rows = [
+        ("failed, to be tried again", f"{at_least}{answer.failed}"),
+        ("due now", f"{at_least}{answer.due} of {answer.unfinished} unfinished"),
+        ("tries of unfinished, average", f"{answer.average_attempts:.1f}"),
+        ("dead letters", f"{at_least}{answer.dead_letters}"),
+        ("wait for confirmation", f"{at_least}{answer.unconfirmed}"),
+        ("arrived in 24 hours", f"{about}{answer.arrived}"),
+    ]
     for name, peak in (("busiest hour", answer.busiest_hour), ("busiest minute", answer.busiest_minute)):
-        table.add_row(name, f"{about}{peak.events} from {time_text(peak.start_time)}" if peak.events else "none came")
-    print_table(table)
+        rows.append((name, f"{about}{peak.events} from {time_text(peak.start_time)}" if peak.events else "none came"))
+    print_table(new_table("daily report", f"{time_text(answer.time)} UTC", rows=rows))
 
 
 @reviews.command()
 def weekly(json: Json = False, admin: Admin = DEFAULT_TARGET) -> None:
     """List the secrets with their age and whether they are due to be rotated, and the state of retention.
+
+    A secret of the environment has no age that is known: whoever set it knows whether it is due.
 
     Example: tenrusl report weekly
     """
@@ -66,22 +69,21 @@ def weekly(json: Json = False, admin: Admin = DEFAULT_TARGET) -> None:
 
 
 def _secrets(answer: report_pb2.GetWeeklyReportResponse) -> Table:
-    table = Table("provider", "field", "version", "since (UTC)", "days", "", box=None)
-    for item in answer.secrets:
-        known = item.HasField("create_time")
-        state = "rotating" if item.rotating else "due" if item.due else ""
-        table.add_row(
-            plain(item.provider), plain(item.field), plain(item.version), time_text(item.create_time),
-            str(item.age_days) if known else "unknown", state,
-        )  # fmt: skip
-    return table
+    return new_table("provider", "field", "version", "since (UTC)", "days", "", rows=map(_secret_cells, answer.secrets))
+
+
+def _secret_cells(item: report_pb2.SecretAge) -> tuple[str, ...]:
+    state = "rotating" if item.rotating else "due" if item.due else "age unknown" if item.age_unknown else ""
+    age = "" if item.age_unknown else str(item.age_days)
+    return item.provider, item.field, item.version, time_text(item.create_time), age, state
 
 
 def _retention(answer: report_pb2.GetWeeklyReportResponse) -> Table:
-    table = Table("payloads of", "days kept", "first day kept", box=None)
-    for item in answer.retention:
-        table.add_row("all others" if item.provider == "*" else plain(item.provider), str(item.days), item.first_kept)
-    return table
+    rows = (
+        ("all others" if item.provider == "*" else item.provider, str(item.days), item.first_kept)
+        for item in answer.retention
+    )
+    return new_table("payloads of", "days kept", "first day kept", rows=rows)
 
 
 def _ask(admin: str, ask: Callable[[Any], Awaitable[Any]]) -> Any:

@@ -24,28 +24,43 @@ from tenrusl.rpc.operators import ADMIN_KEY
 from tenrusl.setting_forms import SettingsError
 from tenrusl.tls_files import CA_FILE, CERT_FILE, KEY_FILE, TlsFiles, tls_files
 
+# Waiting does not help against these.
+_FINAL = (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.INVALID_ARGUMENT)
 _Stub = TypeVar("_Stub")
 _Answer = TypeVar("_Answer")
 # Where `make run` leaves the key of the local stack.
 _LOCAL_KEY = Path(".tenrusl/admin.key")
 
 
+class CallError(Exception):
+    """A call failed; the text is one line that says how. final: whether it would fail again."""
+
+    def __init__(self, text: str, *, exit_status: int, final: bool) -> None:
+        super().__init__(text)
+        self.exit_status = exit_status
+        self.final = final
+
+
 def admin_metadata(target: str) -> tuple[tuple[str, str], ...]:
     """The operator's key for calls to `target`: TENRUSL_ADMIN_KEY, or the content of TENRUSL_ADMIN_KEY_FILE.
 
     With neither, the key that `make run` left in this folder, for a service on this machine only. Empty without one.
-    Never an argument of the command: others could see it. Raises typer.Exit for a file that cannot be read.
+    Never an argument of the command: others could see it. Raises typer.Exit for a file that cannot be read, and for
+    a key that no metadata of gRPC can hold.
     """
-    key = os.environ.get("TENRUSL_ADMIN_KEY", "")
+    key, label = os.environ.get("TENRUSL_ADMIN_KEY", ""), "TENRUSL_ADMIN_KEY"
     named = os.environ.get("TENRUSL_ADMIN_KEY_FILE", "")
     path = Path(named) if named else _LOCAL_KEY if is_loopback_rpc_target(target) and _LOCAL_KEY.exists() else None
     if not key and path:
+        label = "TENRUSL_ADMIN_KEY_FILE" if named else str(_LOCAL_KEY)
         try:
             key = path.read_text(encoding="ascii").strip()
         except (OSError, UnicodeDecodeError) as exc:
-            label = "TENRUSL_ADMIN_KEY_FILE" if named else str(_LOCAL_KEY)
             print(f"{label}: cannot read it: {type(exc).__name__}", file=sys.stderr)
             raise typer.Exit(1) from None
+    if not (key.isascii() and key.isprintable()):
+        print(f"{label}: must be one line of printable ASCII characters", file=sys.stderr)
+        raise typer.Exit(1)
     return ((ADMIN_KEY, key),) if key else ()
 
 
@@ -59,7 +74,15 @@ def tls_of_environment() -> TlsFiles | None:
 
 def call(target: str, stub: Callable[[aio.Channel], _Stub], ask: Callable[[_Stub], Awaitable[_Answer]]) -> _Answer:
     """What `ask` returns for a stub on a channel to `target`."""
+    try:
+        return try_call(target, stub, ask)
+    except CallError as exc:
+        print(exc, file=sys.stderr)
+        raise typer.Exit(exc.exit_status) from None
 
+
+def try_call(target: str, stub: Callable[[aio.Channel], _Stub], ask: Callable[[_Stub], Awaitable[_Answer]]) -> _Answer:
+    """As `call`; raises CallError."""
     metadata = admin_metadata(target)
 
     async def connected() -> _Answer:
@@ -71,11 +94,13 @@ def call(target: str, stub: Callable[[aio.Channel], _Stub], ask: Callable[[_Stub
     except aio.AioRpcError as exc:
         wrong = "; ".join(f"{item.field}: {item.description}" for item in violations_of(exc))
         hint = "" if metadata or exc.code() is not grpc.StatusCode.UNAUTHENTICATED else "; set TENRUSL_ADMIN_KEY_FILE"
-        print(wrong or f"{target}: {exc.code().name}: {exc.details()}{hint}", file=sys.stderr)
-        raise typer.Exit(2 if wrong else 1) from None
+        raise CallError(
+            wrong or f"{target}: {exc.code().name}: {exc.details()}{hint}",
+            exit_status=2 if wrong else 1,
+            final=exc.code() in _FINAL,
+        ) from None
     except SettingsError as exc:
-        print(*exc.problems, sep="\n", file=sys.stderr)
-        raise typer.Exit(1) from None
+        raise CallError("\n".join(exc.problems), exit_status=1, final=True) from None
 
 
 def login() -> str:

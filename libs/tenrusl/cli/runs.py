@@ -10,14 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
-from google.protobuf.json_format import MessageToDict
-from google.protobuf.message import Message
 from grpc import aio
-from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from tenrusl.api.scheduler.v1 import scheduler_pb2_grpc
+from tenrusl.cli.documents import print_json
 from tenrusl.cli.rpc import call
+from tenrusl.cli.tables import new_console
 
 TIMEOUT_SECONDS = 3600.0
 DEFAULT_TARGET = "dns:///127.0.0.1:50053"
@@ -29,7 +28,6 @@ Scheduler = Annotated[
         "--scheduler", envvar="TENRUSL_SCHEDULER_TARGET", metavar="TARGET", help="gRPC target of the scheduler."
     ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON line.")]
 
 
 def follow(
@@ -44,7 +42,7 @@ def follow(
 
     words: what to print, by field of the message; those that are 0 are left out but for the first.
     """
-    console = Console(highlight=False)
+    console = new_console()
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
 
     async def ask(stub: Stub) -> Any:
@@ -67,21 +65,6 @@ def follow(
             print("the run ended early: its lock was lost")
         raise typer.Exit(1)
     return message
-
-
-def print_json(message: Message) -> None:
-    """All fields of a message as one JSON line, also those that are 0; names as in the proto, numbers as numbers."""
-    document = MessageToDict(message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
-    for field in message.DESCRIPTOR.fields:
-        if field.cpp_type == field.CPPTYPE_INT64 and not field.is_repeated:
-            document[field.name] = int(document[field.name])  # protobuf's JSON writes 64 bits as text
-    typer.echo(_dump(document))
-
-
-def _dump(document: object) -> str:
-    import json  # the name of an option above
-
-    return json.dumps(document, separators=(",", ":"))
 
 
 def _text(message: Any, words: Mapping[str, str], prefix: str) -> str:

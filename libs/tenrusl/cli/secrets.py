@@ -5,25 +5,23 @@ from __future__ import annotations
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from getpass import getpass
+from math import ceil
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from google.protobuf.timestamp_pb2 import Timestamp
-from rich.console import Console
-from rich.table import Table
 
 from tenrusl.api.admin.v1 import rotation_pb2, rotation_pb2_grpc
 from tenrusl.cli.audit import DEFAULT_TARGET, Admin
+from tenrusl.cli.documents import Json, print_json, print_json_lines
 from tenrusl.cli.rpc import call, login
-from tenrusl.cli.runs import Json, print_json
+from tenrusl.cli.tables import new_table, print_table, time_text
 
 secrets = typer.Typer(no_args_is_help=True, help="Rotate, revoke and list the secrets of providers.")
 rotate = typer.Typer(no_args_is_help=True, help="Bring in a new secret without rejecting a webhook.")
 secrets.add_typer(rotate, name="rotate")
 EXIT_NOT_SAFE = 3
 _CALL_SECONDS = 30.0
-_WIDTH = 400  # where there is no terminal: a line is never broken
 _STDIN = "-"
 _Stub = rotation_pb2_grpc.RotationServiceStub
 _Provider = Annotated[str, typer.Argument(metavar="PROVIDER", help="E.g. stripe.")]
@@ -32,13 +30,15 @@ _LeaveNone = Annotated[
     bool, typer.Option("--leave-none", help="Also when none is left, and every webhook will be rejected.")
 ]
 _BLOCKERS = {
-    rotation_pb2.BLOCKER_TOO_SOON: "it began too short a time ago; wait",
+    rotation_pb2.BLOCKER_TOO_SOON: "it began too short a time ago",
     rotation_pb2.BLOCKER_OLD_STILL_MATCHES: "the old secret has matched recently: the provider still signs with it",
     rotation_pb2.BLOCKER_NEW_NEVER_MATCHED: "the new secret has never matched: set it at the provider",
     rotation_pb2.BLOCKER_REJECTIONS_ROSE: "more webhooks are rejected than before it began: is the new secret right?",
     rotation_pb2.BLOCKER_INGRESS_SILENT: "an ingress does not report, or none does",
     rotation_pb2.BLOCKER_INGRESS_BEHIND: "an ingress does not accept the new secret yet; wait",
+    rotation_pb2.BLOCKER_INGRESS_CANNOT_READ: "an ingress cannot open the new secret: is its APP_KEY that of admin?",
 }
+_QUIET_BLOCKERS = (rotation_pb2.BLOCKER_TOO_SOON, rotation_pb2.BLOCKER_OLD_STILL_MATCHES)
 
 
 @rotate.command()
@@ -83,8 +83,10 @@ def status(provider: _Provider, field: _Field = "", json: Json = False, admin: A
         before, now = answer.rejections_per_hour_before, answer.rejections_per_hour_now
         print(f"rejected an hour: {before:.0f} before, {now:.0f} now")
         print("safe to complete" if answer.safe_to_complete else "not safe to complete:")
+        wait = f"; {ceil(answer.quiet_left.ToTimedelta().total_seconds())} s to go (TENRUSL_ROTATION_QUIET_SECONDS)"
         for blocker in answer.blockers:
-            print(f"- {_BLOCKERS.get(blocker, 'a reason that this version of the command does not know')}")
+            why = _BLOCKERS.get(blocker, "a reason that this version of the command does not know")
+            print(f"- {why}{wait if blocker in _QUIET_BLOCKERS else ''}")
     if not answer.safe_to_complete:
         raise typer.Exit(EXIT_NOT_SAFE)
 
@@ -168,7 +170,7 @@ def list_versions(
     request = rotation_pb2.ListSecretVersionsRequest(provider=provider)
     answer = _ask(admin, lambda stub: stub.ListSecretVersions(request, timeout=_CALL_SECONDS))
     if json:
-        print_json(answer)
+        print_json_lines(answer.versions)
     else:
         _print_versions(answer.versions)
 
@@ -183,10 +185,11 @@ def _read_secret(file: str) -> str:
         if file and file != _STDIN:
             text = Path(file).read_text(encoding="utf-8")
         elif file or not sys.stdin.isatty():
-            text = sys.stdin.read()
+            text = sys.stdin.buffer.read().decode().replace("\r\n", "\n")  # strictly, whatever the locale
         else:
             text = getpass("new secret (not shown): ")
-    except (OSError, UnicodeDecodeError, EOFError) as exc:
+            text.encode()  # a terminal of another encoding
+    except (OSError, UnicodeError, EOFError) as exc:
         print(f"cannot read the secret: {type(exc).__name__}", file=sys.stderr)
         raise typer.Exit(1) from None
     return text.rstrip("\r\n")
@@ -203,25 +206,20 @@ def _warn_of_environment(refused: Sequence[rotation_pb2.SecretVersion]) -> None:
 
 
 def _print_versions(versions: Sequence[rotation_pb2.SecretVersion]) -> None:
-    table = Table(
-        "provider", "field", "version", "status", "since (UTC)", "matches", "last match", "owner", "why", box=None
+    headings = ("provider", "field", "version", "status", "since (UTC)", "matches", "last match", "owner", "why")
+    print_table(new_table(*headings, rows=map(_cells, versions)))
+
+
+def _cells(item: rotation_pb2.SecretVersion) -> tuple[str, ...]:
+    status = rotation_pb2.SecretStatus.Name(item.status).removeprefix("SECRET_STATUS_").lower()
+    return (
+        item.provider,
+        item.field,
+        item.version,
+        f"{status}, in the environment" if item.in_environment else status,
+        time_text(item.end_time if item.HasField("end_time") else item.create_time) or "-",
+        str(item.matches),
+        time_text(item.last_match_time) or "-",
+        item.owner or "-",
+        item.reason or "-",
     )
-    for item in versions:
-        status = rotation_pb2.SecretStatus.Name(item.status).removeprefix("SECRET_STATUS_").lower()
-        table.add_row(
-            item.provider,
-            item.field,
-            item.version,
-            f"{status}, in the environment" if item.in_environment else status,
-            _time(item.end_time if item.HasField("end_time") else item.create_time),
-            str(item.matches),
-            _time(item.last_match_time),
-            item.owner or "-",
-            item.reason or "-",
-        )
-    console = Console()
-    (console if console.is_terminal else Console(width=_WIDTH)).print(table)
-
-
-def _time(time: Timestamp) -> str:
-    return f"{time.ToDatetime():%Y-%m-%d %H:%M:%S}" if time.seconds else "-"

@@ -13,12 +13,15 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 from tenrusl.cli import event_fates
 from tenrusl.cli.aftermath import look
+from tenrusl.cli.documents import Json, print_line
 from tenrusl.cli.event_fates import Fate, Fates, NoFatesError
-from tenrusl.cli.report import findings, print_report
+from tenrusl.cli.report import findings, print_report, report_document
 from tenrusl.cli.sender import Sender
+from tenrusl.cli.tables import new_console, plain
 from tenrusl.cli.target import Connection, NoAnswerError, Target, is_loopback_rpc_target, parse_target
 from tenrusl.clock import Clock, SystemClock
 from tenrusl.local.keyring import read_secrets
@@ -77,6 +80,7 @@ def simulate(
         typer.Option(min=0.0, max=_MAX_SECONDS, help="Seconds to wait for events and payments, once all is sent."),
     ] = 30.0,
     seed: Annotated[int | None, typer.Option(help="Repeats the choices of an earlier run.")] = None,
+    json: Json = False,
 ) -> None:
     """Send signed webhooks as the providers do, and check what became of the events and their payments.
 
@@ -87,7 +91,10 @@ def simulate(
     Fails when an acknowledged event is missing in the store, was not processed in time, failed without having been
     told to or became a dead letter, when its payment is missing or not in the state that it must be in, when something
     forged or stale is accepted, and when something authentic is refused. Events that wait for confirmation are no
-    fault. The gateway must create payments from events (TENRUSL_UNKNOWN_PAYMENT=create).
+    fault. The gateway must create payments from events (TENRUSL_UNKNOWN_PAYMENT=create). With --json the report for
+    people goes to stderr.
+
+    Example: tenrusl simulate --provider stripe --count 500 --rate 50 --secrets-file .tenrusl/secrets.env
     """
     clock = SystemClock()
     gateway = _target(target, allow_remote=allow_remote)
@@ -95,7 +102,7 @@ def simulate(
         raise typer.BadParameter(f"--processor: {processor} {_NOT_HERE}")
     mix = _mix(duplicates=duplicates, forged=forged, stale=stale, out_of_order=out_of_order, failing=failing)
     number = _number(rate, count, duration)
-    console = _console()
+    console = new_console(_REPORT_WIDTH, stderr=json)
     variables = _variables(os.environ, secrets_file)  # handed on, nothing else reads the environment
     credentials = _credentials(provider, variables, clock, console)
     if failing and "mock" not in credentials:
@@ -124,10 +131,12 @@ def simulate(
     if fates is None and not no_store_check:
         lines.append(f"{processor} did not tell what became of the events")
     for line in lines:
-        console.print(f"[red]wrong:[/] {line}")
+        console.print(Text.assemble(("wrong:", "red"), " ", plain(line)))
+    if json:
+        print_line(report_document(ledger, fates, aftermath, unsent=sender.unsent, wrong=lines))
     if lines:
         raise typer.Exit(1)
-    console.print("[green]all is as it must be[/]")
+    console.print(Text("all is as it must be", style="green"))
 
 
 def _target(url: str, *, allow_remote: bool) -> Target:
@@ -156,11 +165,6 @@ def _number(rate: float, count: int | None, duration: float | None) -> int:
     if number > _MAX_COUNT:
         raise typer.BadParameter(f"--rate and --duration make {number} webhooks; {_MAX_COUNT} is the most")
     return number
-
-
-def _console() -> Console:
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(width=_REPORT_WIDTH, highlight=False)
 
 
 def _variables(environ: Mapping[str, str], secrets_file: Path | None) -> dict[str, str]:
@@ -219,7 +223,7 @@ def _fates(processor: str, ledger: Ledger, wait: float, console: Console) -> Fat
     try:
         return event_fates.find_fates(processor, ledger.acked_events, wait_seconds=wait)
     except NoFatesError as exc:
-        console.print(f"{processor} does not answer any more: {exc}", markup=False)
+        console.print(plain(f"{processor} does not answer any more: {exc}"))
         return None
 
 

@@ -5,17 +5,15 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from tenrusl.api.admin.v1 import throttle_pb2, throttle_pb2_grpc
 from tenrusl.cli.audit import DEFAULT_TARGET, Admin
+from tenrusl.cli.documents import Json, print_json, print_json_lines
 from tenrusl.cli.rpc import call
-from tenrusl.cli.runs import Json, print_json
+from tenrusl.cli.tables import new_table, print_table, time_text
 
 throttle = typer.Typer(no_args_is_help=True, help="Limit how many webhooks of a provider are taken.")
 _CALL_SECONDS = 30.0
-_WIDTH = 400  # where there is no terminal: a line is never broken
 _Stub = throttle_pb2_grpc.ThrottleServiceStub
 _Provider = Annotated[str, typer.Argument(metavar="PROVIDER", help="E.g. stripe.")]
 _Reason = Annotated[str, typer.Option("--reason", help="Why; it is kept.")]
@@ -80,16 +78,13 @@ def list_limits(json: Json = False, admin: Admin = DEFAULT_TARGET) -> None:
 
     answer = call(admin, _Stub, ask)
     if json:
-        print_json(answer)
+        print_json_lines(answer.throttles)
         return
     if not answer.throttles:
         print("no provider has a limit of its own")
         return
-    table = Table("provider", "a second", "since (UTC)", "by", "why", box=None)
-    for item in answer.throttles:
-        table.add_row(
-            item.provider, f"{item.requests_per_second:g}", f"{item.set_time.ToDatetime():%Y-%m-%d %H:%M:%S}",
-            item.set_by, item.reason,
-        )  # fmt: skip
-    console = Console()
-    (console if console.is_terminal else Console(width=_WIDTH)).print(table)
+    rows = (
+        (item.provider, f"{item.requests_per_second:g}", time_text(item.set_time), item.set_by, item.reason)
+        for item in answer.throttles
+    )
+    print_table(new_table("provider", "a second", "since (UTC)", "by", "why", rows=rows))

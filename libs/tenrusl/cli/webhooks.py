@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from tenrusl.api.scheduler.v1 import scheduler_pb2
-from tenrusl.cli.runs import DEFAULT_TARGET, TIMEOUT_SECONDS, Json, Scheduler, follow
+from tenrusl.cli.documents import Json
+from tenrusl.cli.runs import DEFAULT_TARGET, TIMEOUT_SECONDS, Scheduler, follow
 
 webhooks = typer.Typer(no_args_is_help=True, help="Try events again that failed or wait.")
 _WORDS = {

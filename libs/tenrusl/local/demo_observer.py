@@ -9,14 +9,15 @@ from typing import Any
 import httpx
 import psycopg
 
+from tenrusl.api.admin.v1 import backlog_pb2, backlog_pb2_grpc
 from tenrusl.api.processor.v1 import processor_pb2, processor_pb2_grpc
 from tenrusl.local.demo_lines import DEMO_PROVIDERS, Act, EventState, Expected, Request, Step
 from tenrusl.local.stack import Stack
 from tenrusl.providers.types import Reply
+from tenrusl.rpc.operators import ADMIN_KEY
 
 _SETTLE_SECONDS = 10.0
 _POLL_SECONDS = 0.02
-_OPERATOR = "demo"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +36,7 @@ class Observed:
 
 
 class Observer:
-    """Sends webhooks, and asks the payments API and, for events, the database and the processor."""
+    """Sends webhooks, and asks the payments API and, for events, the database, the processor and admin."""
 
     def __init__(self, stack: Stack) -> None:
         assert stack.postgres is not None
@@ -44,11 +45,15 @@ class Observer:
         self._database = psycopg.connect(url, autocommit=True)
         self._channel = stack.channel("processor")
         self._processor = processor_pb2_grpc.ProcessorServiceStub(self._channel)
+        self._admin = stack.channel("admin")
+        self._backlog = backlog_pb2_grpc.BacklogServiceStub(self._admin)
+        self._key = ((ADMIN_KEY, stack.settings.admin_key.reveal()),)
 
     def __enter__(self) -> Observer:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._admin.close()
         self._channel.close()
         self._database.close()
         self._http.close()
@@ -79,11 +84,11 @@ class Observer:
         row = self._row(request)
         event_ids = [] if row is None else [row[0]]
         if act is Act.CONFIRM:
-            confirm = processor_pb2.ConfirmEventsRequest(event_ids=event_ids, confirmed_by=_OPERATOR)
-            self._processor.ConfirmEvents(confirm, timeout=_SETTLE_SECONDS)
+            confirm = backlog_pb2.ConfirmEventsRequest(event_ids=event_ids)
+            self._backlog.ConfirmEvents(confirm, timeout=_SETTLE_SECONDS, metadata=self._key)
         else:
-            refute = processor_pb2.RefuteEventsRequest(event_ids=event_ids, refuted_by=_OPERATOR)
-            self._processor.RefuteEvents(refute, timeout=_SETTLE_SECONDS)
+            refute = backlog_pb2.RefuteEventsRequest(event_ids=event_ids)
+            self._backlog.RefuteEvents(refute, timeout=_SETTLE_SECONDS, metadata=self._key)
 
     def _event(self, request: Request) -> EventState | None:
         row = self._row(request)

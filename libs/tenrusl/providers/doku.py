@@ -29,7 +29,7 @@ from tenrusl.providers.schemes import (
     hmac_of,
     snap_messages,
 )
-from tenrusl.providers.schemes.bearer_tokens import LIFETIME_SECONDS, issue_token
+from tenrusl.providers.schemes.bearer_tokens import LIFETIME_SECONDS, issue_token, token_keys
 from tenrusl.providers.schemes.client_bound import ClientBoundScheme
 from tenrusl.providers.schemes.matching import as_bytes
 from tenrusl.providers.schemes.snap_symmetric import SnapSymmetricScheme
@@ -155,8 +155,7 @@ def handshake(webhook: Webhook, credentials: Credentials, now: float) -> Reply |
     """
     if not _TOKEN_REQUEST.applies(webhook):
         return None
-    secret = credentials.versions("secret_key")[-1].key()
-    token = issue_token(secret, as_bytes(webhook.headers.require(_CLIENT_KEY)), now)
+    token = issue_token(token_keys(credentials, "secret_key")[0], as_bytes(webhook.headers.require(_CLIENT_KEY)), now)
     answer = {
         "responseCode": "2007300",
         "responseMessage": "Successful",
@@ -283,6 +282,7 @@ PROVIDER = Provider(
         "notification_public_key_pem",
         NOTIFICATION_PATH,
     ),
+    counted_fields=frozenset({"notification_public_key_pem"}),
     credential_checks={
         "doku_public_key_pem": check_rsa_public_key,
         "notification_public_key_pem": check_rsa_public_key,

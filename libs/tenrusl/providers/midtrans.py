@@ -196,7 +196,9 @@ PROVIDER = Provider(
     ),
     secret_field="server_key",  # noqa: S106 - the name of a field
     credential_fields=("server_key", "iris_merchant_key", "snap_public_key_pem", NOTIFICATION_PATH),
+    counted_fields=frozenset({"iris_merchant_key", "snap_public_key_pem"}),
     credential_checks={"snap_public_key_pem": check_rsa_public_key, NOTIFICATION_PATH: check_paths},
+    signature_fields=frozenset({"signature_key"}),
     extract=extract,
     replies=replies(),
     payment_key=PaymentKey.MERCHANT_REF,

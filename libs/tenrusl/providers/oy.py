@@ -122,6 +122,7 @@ PROVIDER = Provider(
     switches={"seed_simulator": "callback_secret", "ip_allowlist": "allowed_ips"},
     secret_field="allowed_ips",  # noqa: S106 - the name of a field
     credential_fields=("allowed_ips", "trusted_proxies", "callback_secret"),
+    counted_fields=frozenset({"callback_secret"}),
     credential_checks={"allowed_ips": check_networks, "trusted_proxies": check_networks},
     extract=extract,
     replies=replies(),

@@ -107,6 +107,7 @@ PROVIDER = Provider(
     },
     secret_field="notification_headers",  # noqa: S106 - the name of a field
     credential_fields=("notification_headers", "url_token", "shared_secret"),
+    counted_fields=frozenset({"url_token", "shared_secret"}),
     credential_checks={"notification_headers": check_headers},
     methods=frozenset({"GET", "POST"}),
     takes_path_tail=True,

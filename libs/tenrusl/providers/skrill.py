@@ -183,6 +183,7 @@ PROVIDER = Provider(
     secret_field="secret_word",  # noqa: S106 - the name of a field
     credential_fields=("secret_word", "merchant_id"),
     content_types=frozenset({"application/x-www-form-urlencoded"}),
+    signature_fields=frozenset({"md5sig", "sha2sig"}),
     extract=extract,
     replies=replies(accepted=Reply(200)),
     body_covered=False,

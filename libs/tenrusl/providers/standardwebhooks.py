@@ -76,6 +76,7 @@ PROVIDER = Provider(
     schemes=(_scheme("svix", _SVIX_PREFIX), _scheme("standard", _PREFIX)),
     secret_field="secret",  # noqa: S106 - the name of a field
     credential_fields=("secret", "public_key"),
+    counted_fields=frozenset({"public_key"}),
     credential_checks={"secret": check_standard_secret, "public_key": check_standard_public_key},
     extract=extract,
     replies=replies(),

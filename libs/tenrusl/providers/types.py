@@ -254,7 +254,8 @@ class Provider:
 
     schemes: those in use are asked in order, the first that applies decides; the last one in use takes the rest.
     switches: schemes that are in use only where a credential is configured, by name; all others always are.
-    secret_field: the credential that TENRUSL_WEBHOOK_SECRET_<PROVIDER> sets.
+    secret_field: the credential that TENRUSL_WEBHOOK_SECRET_<PROVIDER> sets. counted_fields: besides it, those whose
+    versions `verify` names for webhooks that are stored, so that it is counted which of them matched.
     content_types: media types accepted, in lower case, without parameters.
     payment_key: what becomes Payment.payment_ref; the other reference is kept beside it.
     replies: the HTTP answers that the provider expects. replies_for: those where they depend on the request itself.
@@ -268,9 +269,11 @@ class Provider:
     other bodies, too; whoever stores the webhook takes no second body under one name.
     takes_path_tail: its address may go on after its name, e.g. with a token; all others are not found there.
     unstored_parameters: of the query, those that hold a secret: they are left out of what is stored.
+    signature_fields: of the body, those that hold a signature: they are masked where people look at it.
     credential_checks: by field, raises ValueError for a text that no webhook could be verified with; the error says
     what would be right and never shows the text. credentials_wanted: fields that lack though others need them.
-    handshake: the reply to a verified request that is no event and is not stored; None for an event.
+    handshake: the reply to a verified request that is no event and is not stored; None for an event. A token in it is
+    made with the key that the caller adds to the credentials (schemes.bearer_tokens).
     about: for docs/providers.md; every built-in provider has it.
     """
 
@@ -285,6 +288,7 @@ class Provider:
     payment_key: PaymentKey = PaymentKey.PROVIDER_REF
     body_covered: bool = True
     covering: frozenset[str] = frozenset()
+    counted_fields: frozenset[str] = frozenset()
     switches: Mapping[str, str] = field(default_factory=dict)
     replies_for: Callable[[Webhook], Mapping[Outcome, Reply]] | None = None
     key_needed: Callable[[Webhook, Credentials], KeyRequest | None] | None = None
@@ -292,6 +296,7 @@ class Provider:
     replay_key: Callable[[Webhook], str] | None = None
     takes_path_tail: bool = False
     unstored_parameters: frozenset[str] = frozenset()
+    signature_fields: frozenset[str] = frozenset()
     credential_checks: Mapping[str, Callable[[str], None]] = field(default_factory=dict)
     credentials_wanted: Callable[[Credentials], Sequence[str]] | None = None
     handshake: Callable[[Webhook, Credentials, float], Reply | None] | None = None

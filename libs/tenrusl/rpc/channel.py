@@ -22,7 +22,6 @@ _RETRIED = (
     {"service": "tenrusl.api.admin.v1.PaymentsService", "method": "ListPayments"},
     {"service": "grpc.health.v1.Health", "method": "Check"},
     {"service": "tenrusl.api.ingress.v1.ThrottleFeedService", "method": "GetThrottles"},
-    {"service": "tenrusl.api.processor.v1.ProcessorService", "method": "ListUnconfirmedEvents"},
     {"service": "tenrusl.api.processor.v1.ProcessorService", "method": "LookUpEvents"},
     {"service": "tenrusl.api.processor.v1.PaymentService", "method": "GetPayment"},
     {"service": "tenrusl.api.processor.v1.PaymentService", "method": "GetPaymentByReference"},

@@ -23,6 +23,7 @@ from tenrusl.errors import (
     PermissionDeniedError,
     Reason,
     TenruslError,
+    ThrottledError,
     UnauthenticatedError,
     UnavailableError,
 )
@@ -46,6 +47,7 @@ CODES: Mapping[type[TenruslError], grpc.StatusCode] = {
     PermissionDeniedError: grpc.StatusCode.PERMISSION_DENIED,
     UnavailableError: grpc.StatusCode.UNAVAILABLE,
     OverloadedError: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    ThrottledError: grpc.StatusCode.RESOURCE_EXHAUSTED,
     DeadlinePassedError: grpc.StatusCode.DEADLINE_EXCEEDED,
 }
 # Reasons whose status is not that of their class: this conflict ends by itself.
@@ -55,6 +57,7 @@ _CODES_BY_REASON = {Reason.IDEMPOTENCY_KEY_IN_FLIGHT: grpc.StatusCode.ABORTED}
 RETRY_AFTER: Mapping[Reason, timedelta] = {
     Reason.OVERLOADED: timedelta(seconds=1),
     Reason.IDEMPOTENCY_KEY_IN_FLIGHT: timedelta(seconds=1),
+    Reason.THROTTLED: timedelta(seconds=60),  # as long as wrong keys count, see tenrusl.rpc.operators
     Reason.DATABASE_UNAVAILABLE: timedelta(seconds=5),
     Reason.REDIS_UNAVAILABLE: timedelta(seconds=5),
     Reason.SERVICE_UNAVAILABLE: timedelta(seconds=5),

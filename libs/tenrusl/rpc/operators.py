@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import structlog
 from grpc import aio
 
-from tenrusl.errors import OverloadedError, PermissionDeniedError, Reason, UnauthenticatedError
+from tenrusl.errors import PermissionDeniedError, Reason, ThrottledError, UnauthenticatedError
 from tenrusl.operators import Operator, OperatorKeys, Role
 from tenrusl.rpc.interceptors import Context, Handler, Step
 
@@ -18,7 +18,7 @@ ADMIN_KEY = "x-admin-key"
 # Who the gateway calls for. Anybody may write anything there, so it never raises what one peer may.
 CLIENT_ADDRESS = "x-client-address"
 MAX_CLIENT_ADDRESS = 64
-# Wrong keys from one address before it has to wait, and for how long they count.
+# Wrong keys from one address before it hears that it has to wait, and for how long they count.
 MAX_FAILURES = 20
 # The same for all that comes from one peer, whoever it says that it calls for.
 MAX_PEER_FAILURES = 500
@@ -72,7 +72,7 @@ def with_operator(keys: OperatorKeys, roles: Mapping[str, Role | None], failures
     """Asks for a key and a role before each call.
 
     roles: by full method name, "/package.Service/Method"; None: open to everybody. A method that does not stand there
-    is refused. Raises UnauthenticatedError, PermissionDeniedError, OverloadedError.
+    is refused. Raises UnauthenticatedError, PermissionDeniedError, ThrottledError.
     """
 
     def step(method: str, handler: Handler) -> Handler:
@@ -96,19 +96,22 @@ def with_operator(keys: OperatorKeys, roles: Mapping[str, Role | None], failures
 
 
 def _authenticate(keys: OperatorKeys, failures: Failures, context: aio.ServicerContext[Any, Any]) -> Operator:
-    peer = context.peer().rpartition(":")[0]
-    client = _given(context, CLIENT_ADDRESS)[:MAX_CLIENT_ADDRESS]
-    if failures.are_too_many(peer, client):
-        raise OverloadedError("too many wrong keys from this address; wait a minute")
+    """A right key gets in whatever others behind the same address have tried. Keys are too long to be guessed; the
+    limit keeps those who try from filling the log.
+    """
     key = _given(context, ADMIN_KEY)
     if not key:
         raise UnauthenticatedError(Reason.ADMIN_KEY_MISSING, f"the metadata needs a key as {ADMIN_KEY}")
     found = keys.find(key)
-    if found is None:
-        failures.add(peer, client)
-        _log.warning("wrong key", peer=peer, client=client)
-        raise UnauthenticatedError(Reason.ADMIN_KEY_INVALID, "the key is not one that is accepted")
-    return found
+    if found is not None:
+        return found
+    peer = context.peer().rpartition(":")[0]
+    client = _given(context, CLIENT_ADDRESS)[:MAX_CLIENT_ADDRESS]
+    if failures.are_too_many(peer, client):
+        raise ThrottledError("too many wrong keys from this address; wait a minute")
+    failures.add(peer, client)
+    _log.warning("wrong key", peer=peer, client=client)
+    raise UnauthenticatedError(Reason.ADMIN_KEY_INVALID, "the key is not one that is accepted")
 
 
 def _given(context: aio.ServicerContext[Any, Any], name: str) -> str:

@@ -55,7 +55,13 @@ _RELEASE = """
     )
     UPDATE webhook_events AS event
     SET status = unapplied.status, next_retry_at = unapplied.next_retry_at, failure_code = unapplied.failure_code,
-        failure_message = unapplied.failure_message
+        failure_message = unapplied.failure_message,
+        -- the last MAX_FAILED_TRIES: one goes when one more comes
+        failed_tries = CASE WHEN unapplied.failure_code IS NULL THEN event.failed_tries ELSE
+            CASE WHEN jsonb_array_length(event.failed_tries) >= %(most)s THEN event.failed_tries - 0
+                ELSE COALESCE(event.failed_tries, '[]') END
+            || jsonb_build_array(jsonb_build_object('try', event.attempts, 'at', event.last_attempt_at,
+                'failure_code', unapplied.failure_code, 'next', unapplied.next_retry_at)) END
     FROM unapplied WHERE event.id = unapplied.id
     RETURNING event.id
     """
@@ -83,6 +89,10 @@ _PAYLOADS = """
     UNION ALL
     SELECT webhook_event_id, body FROM retained_payloads WHERE webhook_event_id = ANY(%(ids)s)
     """
+
+
+# Of one event; a policy of more tries keeps the last ones.
+MAX_FAILED_TRIES = 20
 
 
 class ClaimedEvent(NamedTuple):
@@ -151,7 +161,10 @@ async def claim_events(
 
 
 async def release_events(connection: AsyncConnection, events: Sequence[UnappliedEvent]) -> set[UUID]:
-    """Ends the claims of events that were not applied, of those whose claim still holds; returns their ids."""
+    """Ends the claims of events that were not applied, of those whose claim still holds; returns their ids.
+
+    What failed is noted among the event's failed tries.
+    """
     released = await fetch(
         connection,
         _RELEASE,
@@ -162,6 +175,7 @@ async def release_events(connection: AsyncConnection, events: Sequence[Unapplied
             "next_retry_ats": arrays.timestamps([event.next_retry_at for event in events]),
             "codes": arrays.texts([event.failure_code for event in events]),
             "messages": arrays.texts([event.failure_message for event in events]),
+            "most": MAX_FAILED_TRIES,
         },
     )
     return {row[0] for row in released}

@@ -14,17 +14,24 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from tenrusl.store.engine import fetch
 
 UNFINISHED = "status IN ('received', 'failed', 'processing')"
-# The providers that have unfinished events, one index look-up each.
-PROVIDERS = f"""
+
+
+def providers_with(condition: str) -> str:
+    """The recursive part of a WITH: `providers`, those that have such events and one NULL. One look-up for each, in
+    an index that begins with the provider and has this condition."""
+    return f"""
     RECURSIVE providers (provider) AS (
-        (SELECT provider FROM webhook_events WHERE {UNFINISHED} ORDER BY provider LIMIT 1)
+        (SELECT provider FROM webhook_events WHERE {condition} ORDER BY provider LIMIT 1)
         UNION ALL
         SELECT (
             SELECT next.provider FROM webhook_events AS next
-            WHERE {UNFINISHED} AND next.provider > providers.provider ORDER BY next.provider LIMIT 1
+            WHERE {condition} AND next.provider > providers.provider ORDER BY next.provider LIMIT 1
         )
         FROM providers WHERE providers.provider IS NOT NULL
-    )"""  # noqa: S608 - a constant
+    )"""  # noqa: S608 - of constants
+
+
+PROVIDERS = providers_with(UNFINISHED)
 _WANTED = "providers.provider IS NOT NULL AND (%(provider)s = '' OR providers.provider = %(provider)s)"
 
 # In turn, one of each provider: the flood of one provider does not starve the others.
@@ -81,14 +88,13 @@ _STRANDED = f"""
     ORDER BY event.id LIMIT %(limit)s
     """  # noqa: S608 - made of constants
 
-_STALE_LEASES = f"""
-    WITH {PROVIDERS}
-    SELECT count(*) FILTER (WHERE due.status = 'processing') FROM providers CROSS JOIN LATERAL (
-        SELECT status FROM webhook_events
-        WHERE {UNFINISHED} AND provider = providers.provider AND next_retry_at <= %(now)s
+# By the index of leases alone, whatever else is due.
+_STALE_LEASES = """
+    SELECT count(*) FROM (
+        SELECT FROM webhook_events WHERE status = 'processing' AND next_retry_at <= %(now)s
         ORDER BY next_retry_at LIMIT %(limit)s
-    ) AS due
-    """  # noqa: S608 - made of constants
+    ) AS stale
+    """
 
 _ONE = "SELECT provider FROM webhook_events WHERE id = %(id)s"
 
@@ -152,6 +158,6 @@ async def stranded_events(connection: AsyncConnection, *, beyond: datetime, limi
 
 
 async def count_stale_leases(connection: AsyncConnection, *, now: datetime, limit: int) -> int:
-    """Events whose processing ended without a result, among the `limit` of each provider that are due longest."""
+    """Events whose processing ended without a result, counted up to `limit`."""
     found = await fetch(connection, _STALE_LEASES, {"now": now, "limit": limit})
     return int(found[0][0])

@@ -1,5 +1,7 @@
 """Events with all that is known about them, for operators."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -15,7 +17,7 @@ _READ = """
         amount_minor, currency, occurred_at, received_at, attempts, deliveries, next_retry_at, last_attempt_at,
         processed_at, failure_code, failure_message, request_id, source_ip, headers, signature_version, payload_sha256,
         payload_bytes, payload_content_type, unauthenticated_body, confirmed_at, confirmed_by, discarded_at,
-        discarded_by, discard_reason
+        discarded_by, discard_reason, failed_tries
     FROM webhook_events WHERE id = ANY(%(ids)s)
     """
 _TRANSITION = """
@@ -65,6 +67,29 @@ class EventDetails(NamedTuple):
     discarded_at: datetime | None
     discarded_by: str | None
     discard_reason: str | None
+    failed_tries: Sequence[Mapping[str, Any]] | None
+
+    def failures(self) -> list[FailedTry]:
+        """The last tries that failed, oldest first."""
+        return [
+            FailedTry(
+                number=item["try"],
+                at=datetime.fromisoformat(item["at"]),
+                failure_code=item["failure_code"],
+                next_at=datetime.fromisoformat(item["next"]) if item["next"] else None,
+            )
+            for item in self.failed_tries or ()
+        ]
+
+
+class FailedTry(NamedTuple):
+    """A try that failed. number: from 1, anew after each requeue. next_at: when the next was due; None after the
+    last."""
+
+    number: int
+    at: datetime
+    failure_code: str
+    next_at: datetime | None
 
 
 class Effect(NamedTuple):

@@ -1,7 +1,7 @@
 """Finding events by filter, page by page in the order of their ids, which is that of time.
 
 No index serves each filter: one on every new event would cost accepting it. So a page looks through a span of at most
-MAX_LOOKED_THROUGH events, found by the narrowest index for the status or the payment, and may find fewer than asked
+MAX_LOOKED_THROUGH events, found by the narrowest index for the status or the reference, and may find fewer than asked
 for while there are more.
 """
 
@@ -26,29 +26,43 @@ _MAX_ID = UUID(int=2**128 - 1)
 _NIL = UUID(int=0)
 _FACTS = "id, provider, status, failure_code, received_at"
 _WITHIN = "id > %(above)s AND id < %(below)s"
-_UNFINISHED_STATUSES = frozenset({"received", "failed", "processing"})
-_SET_ASIDE_STATUSES = frozenset({"dead_letter", "discarded"})
 _SET_ASIDE = "status IN ('dead_letter', 'discarded')"
+_TRIED = "status IN ('processed', 'failed', 'dead_letter', 'unconfirmed', 'discarded')"
+# Where the ids are read in their order: only as far as needed.
+_IN_ORDER = {
+    "failed": "status = 'failed'",
+    "unconfirmed": "status = 'unconfirmed'",
+    "dead_letter": _SET_ASIDE,
+    "discarded": _SET_ASIDE,
+}
 
-# Those of a payment: by its transitions where it has them, else by the partial indexes of what is not processed.
+# Those that came with the reference, tried or not, and those that changed the payment which it names now. The first are
+# read in order from their index; of those that were never tried there are as many as the backlog has.
 _OF_PAYMENT = f"""
     SELECT {_FACTS} FROM webhook_events WHERE id IN (
-        SELECT transition.webhook_event_id FROM payments
-        JOIN payment_transitions AS transition ON transition.payment_id = payments.id
-        WHERE payments.provider = ANY(%(providers)s) AND payments.payment_ref = %(payment_ref)s
+        (SELECT id FROM webhook_events
+         WHERE {_TRIED} AND payment_ref = %(payment_ref)s AND provider = ANY(%(providers)s) AND {_WITHIN}
+         ORDER BY id {{order}} LIMIT %(most)s)
+        UNION ALL
+        (SELECT id FROM webhook_events
+         WHERE {UNFINISHED} AND status <> 'failed' AND provider = ANY(%(providers)s) AND payment_ref = %(payment_ref)s)
+        UNION ALL
+        (SELECT transition.webhook_event_id FROM payments
+         JOIN payment_transitions AS transition ON transition.payment_id = payments.id
+         WHERE payments.provider = ANY(%(providers)s) AND payments.payment_ref = %(payment_ref)s)
     )
-    UNION ALL
-    SELECT {_FACTS} FROM webhook_events
-    WHERE {_SET_ASIDE} AND provider = ANY(%(providers)s) AND payment_ref = %(payment_ref)s
-    UNION ALL
-    SELECT {_FACTS} FROM webhook_events WHERE status = 'unconfirmed' AND payment_ref = %(payment_ref)s
-    UNION ALL
-    SELECT {_FACTS} FROM webhook_events
-    WHERE {UNFINISHED} AND provider = ANY(%(providers)s) AND payment_ref = %(payment_ref)s
     """  # noqa: S608 - made of constants
-_OF_BACKLOG = f"SELECT {_FACTS} FROM webhook_events WHERE {UNFINISHED}"  # noqa: S608
+# Of the index alone, which has no order of ids; the rows of those that are wanted.
+_WAITING = f"""
+    SELECT {_FACTS} FROM webhook_events WHERE id IN (
+        SELECT id FROM webhook_events WHERE {UNFINISHED} AND status = 'received' AND {_WITHIN}
+        ORDER BY id {{order}} LIMIT %(most)s
+    )
+    """  # noqa: S608 - made of constants
+# As many as are under way.
+_UNDER_LEASE = f"SELECT {_FACTS} FROM webhook_events WHERE status = 'processing'"  # noqa: S608
 
-# `source` is read whole where it is small and has no index in the order of the ids; else only as far as needed.
+# `source` is read whole where it has no order; else only as far as needed.
 _SPAN = """
     WITH source AS {materialized} ({source}), span AS MATERIALIZED (
         SELECT {facts} FROM source WHERE {within} ORDER BY id {order} LIMIT %(most)s
@@ -114,16 +128,7 @@ async def find_events(
 
     With newest_first "after" means older.
     """
-    source, materialized = _source(wanted)
-    order, reverse = ("DESC", "ASC") if newest_first else ("ASC", "DESC")
-    statement = _SPAN.format(
-        source=source,
-        materialized="MATERIALIZED" if materialized else "NOT MATERIALIZED",
-        facts=_FACTS,
-        within=_WITHIN,
-        order=order,
-        reverse=reverse,
-    )
+    statement = span_statement(wanted, newest_first=newest_first)
     above = first_id(wanted.received_from - _SLACK) if wanted.received_from else _NIL
     below = first_id(wanted.received_before + _SLACK) if wanted.received_before else _MAX_ID
     if after is not None:
@@ -148,11 +153,20 @@ async def find_events(
     return Span(ids, last if looked_through == MAX_LOOKED_THROUGH else None)
 
 
-def _source(wanted: EventFilter) -> tuple[str, bool]:
-    """A query for the events in question, and whether it must be read whole."""
-    if wanted.payment_ref:
-        return _OF_PAYMENT, True
-    if wanted.status in _UNFINISHED_STATUSES:
-        return _OF_BACKLOG, True
-    condition = {"unconfirmed": "status = 'unconfirmed'"} | dict.fromkeys(_SET_ASIDE_STATUSES, _SET_ASIDE)
-    return f"SELECT {_FACTS} FROM webhook_events WHERE {condition.get(wanted.status, 'TRUE')}", False  # noqa: S608
+def span_statement(wanted: EventFilter, *, newest_first: bool) -> str:
+    """The statement of find_events, by what narrows the span most."""
+    order, reverse = ("DESC", "ASC") if newest_first else ("ASC", "DESC")
+    whole = {"received": _WAITING, "processing": _UNDER_LEASE}
+    if wanted.payment_ref or wanted.status in whole:
+        source, materialized = _OF_PAYMENT if wanted.payment_ref else whole[wanted.status], "MATERIALIZED"
+    else:
+        condition = _IN_ORDER.get(wanted.status, "TRUE")
+        source, materialized = f"SELECT {_FACTS} FROM webhook_events WHERE {condition}", "NOT MATERIALIZED"  # noqa: S608
+    return _SPAN.format(
+        source=source.format(order=order),
+        materialized=materialized,
+        facts=_FACTS,
+        within=_WITHIN,
+        order=order,
+        reverse=reverse,
+    )

@@ -16,7 +16,7 @@ _PLACE = """
     INSERT INTO retention_holds (webhook_event_id, reason, held_by, held_at)
     VALUES (%(id)s, %(reason)s, %(held_by)s, %(now)s)
     """
-_RELEASE = "DELETE FROM retention_holds WHERE webhook_event_id = %(id)s RETURNING webhook_event_id"
+_RELEASE = "DELETE FROM retention_holds WHERE webhook_event_id = %(id)s RETURNING held_at, reason, held_by"
 _EVENT = "SELECT 1 FROM webhook_events WHERE id = %(id)s"
 
 
@@ -29,24 +29,27 @@ class Hold:
     held_by: str
 
 
-async def place_hold(connection: AsyncConnection, event_id: UUID, *, reason: str, held_by: str, now: datetime) -> Hold:
-    """Places a hold, unless there is one; returns the one that stands. connection: in a transaction.
+async def place_hold(
+    connection: AsyncConnection, event_id: UUID, *, reason: str, held_by: str, now: datetime
+) -> tuple[Hold, bool]:
+    """Places a hold, unless there is one; the one that stands, and whether it is new. connection: in a transaction.
 
     Raises NotFoundError(EVENT_NOT_FOUND), ConflictError(PAYLOAD_PURGED).
     """
     await lock_holds(connection)
     standing = await fetch(connection, _FIND, {"id": event_id})
     if standing:
-        return Hold(*standing[0])
+        return Hold(*standing[0]), False
     await read_payload(connection, event_id)
     await fetch(connection, _PLACE, {"id": event_id, "reason": reason, "held_by": held_by, "now": now})
-    return Hold(now, reason, held_by)
+    return Hold(now, reason, held_by), True
 
 
-async def release_hold(connection: AsyncConnection, event_id: UUID) -> bool:
-    """Ends a hold; returns whether there was one. Raises NotFoundError(EVENT_NOT_FOUND)."""
-    if await fetch(connection, _RELEASE, {"id": event_id}):
-        return True
+async def release_hold(connection: AsyncConnection, event_id: UUID) -> Hold | None:
+    """Ends a hold and returns it, None when there was none. Raises NotFoundError(EVENT_NOT_FOUND)."""
+    released = await fetch(connection, _RELEASE, {"id": event_id})
+    if released:
+        return Hold(*released[0])
     if not await fetch(connection, _EVENT, {"id": event_id}):
         raise NotFoundError(Reason.EVENT_NOT_FOUND, f"there is no event {event_id}")
-    return False
+    return None

@@ -1,5 +1,6 @@
-"""Brings the schema up to date: `python -m tenrusl.store.migrate`, called by `tenrusl migrate`."""
+"""Brings the schema up to date: `python -m tenrusl.store.migrate [--json]`, called by `tenrusl migrate`."""
 
+import json
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -52,7 +53,7 @@ def main() -> int:
     except OperationalError as exc:
         print(f"cannot reach the database: {exc.orig}", file=sys.stderr)
         return 1
-    print(f"the schema is at revision {revision}")
+    print(json.dumps({"revision": revision}) if "--json" in sys.argv[1:] else f"the schema is at revision {revision}")
     return 0
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, func, insert, select
+from sqlalchemy import Select, and_, func, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -111,26 +111,6 @@ async def get_payment_by_idempotency_key(
     return await _first(connection, query)
 
 
-async def list_payments(
-    connection: AsyncConnection,
-    *,
-    limit: int,
-    before: UUID | None = None,
-    provider: str | None = None,
-    status: PaymentStatus | None = None,
-) -> list[Payment]:
-    """At most `limit` payments with ids below `before`, newest first: ids are ordered by time."""
-    conditions: list[ColumnElement[bool]] = []
-    if before is not None:
-        conditions.append(payments.c.id < before)
-    if provider is not None:
-        conditions.append(payments.c.provider == provider)
-    if status is not None:
-        conditions.append(payments.c.status == status.value)
-    query = select(*_COLUMNS).where(*conditions).order_by(payments.c.id.desc()).limit(limit)
-    return [_payment(row) for row in (await connection.execute(query)).mappings()]
-
-
 async def find_payments(
     connection: AsyncConnection, *, limit: int, before: UUID | None, provider: str, status: PaymentStatus | None
 ) -> tuple[list[Payment], UUID | None]:
@@ -143,14 +123,14 @@ async def find_payments(
     if before is not None:
         newest = newest.where(payments.c.id < before)
     span = newest.subquery()
-    query = select(span).order_by(span.c.id.desc()).limit(limit)
+    query = select(span).order_by(span.c.id.desc()).limit(limit + 1)
     if provider:
         query = query.where(span.c.provider == provider)
     if status is not None:
         query = query.where(span.c.status == status.value)
     found = [_payment(row) for row in (await connection.execute(query)).mappings()]
-    if len(found) == limit:
-        return found, found[-1].id
+    if len(found) > limit:
+        return found[:limit], found[limit - 1].id
     last = newest.with_only_columns(payments.c.id).offset(MAX_LOOKED_THROUGH - 1).limit(1)
     return found, await connection.scalar(last)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
@@ -14,6 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from tenrusl.store import arrays
 from tenrusl.store.engine import fetch
 
+# Time to put a secret right; after it none is listed, judged again or kept: anybody may have sent them.
+REJECTED_KEPT = timedelta(days=1)
 # Held until the end of the transaction that adds, so that two processes stay within the bounds together. This
 # project's own number, chosen at random.
 _ADVISORY_LOCK = 6_402_918_357
@@ -36,14 +38,14 @@ _ADD = """
     """
 _LIST = """
     SELECT id, provider, received_at, reason, request_id, source_ip, sealed_bytes FROM rejected_webhooks
-    WHERE provider = %(provider)s AND id < %(before)s ORDER BY id DESC LIMIT %(limit)s
+    WHERE provider = %(provider)s AND id < %(before)s AND received_at >= %(since)s ORDER BY id DESC LIMIT %(limit)s
     """
 # The first that are no more bytes together than allowed, one at least.
 _OLDEST = """
     WITH span AS (
         SELECT id, sum(sealed_bytes) OVER (ORDER BY id) - sealed_bytes AS before FROM (
             SELECT id, sealed_bytes FROM rejected_webhooks
-            WHERE provider = %(provider)s AND id > %(after)s ORDER BY id LIMIT %(limit)s
+            WHERE provider = %(provider)s AND id > %(after)s AND received_at >= %(since)s ORDER BY id LIMIT %(limit)s
         ) AS first
     )
     SELECT rejected.id, rejected.received_at, rejected.request_id, rejected.sealed
@@ -121,18 +123,27 @@ async def add_rejected(connection: AsyncConnection, batch: Sequence[NewRejected]
 
 
 async def list_rejected(
-    connection: AsyncConnection, provider: str, *, limit: int, before: UUID | None = None
+    connection: AsyncConnection, provider: str, *, limit: int, now: datetime, before: UUID | None = None
 ) -> list[RejectedWebhook]:
-    """At most `limit` of a provider, newest first. before: only those with smaller ids."""
-    parameters = {"provider": provider, "before": before or _LAST, "limit": limit}
+    """At most `limit` of a provider of the day until `now`, newest first. before: only those with smaller ids."""
+    parameters = {"provider": provider, "before": before or _LAST, "limit": limit, "since": now - REJECTED_KEPT}
     return [RejectedWebhook(*row) for row in await fetch(connection, _LIST, parameters)]
 
 
 async def oldest_rejected(
-    connection: AsyncConnection, provider: str, *, after: UUID, limit: int
+    connection: AsyncConnection, provider: str, *, after: UUID, limit: int, now: datetime
 ) -> list[SealedWebhook]:
-    """At most `limit` of a provider with greater ids, oldest first, no more than MAX_BATCH_BYTES but one at least."""
-    parameters = {"provider": provider, "after": after, "limit": limit, "max_bytes": MAX_BATCH_BYTES}
+    """At most `limit` of a provider of the day until `now` with greater ids, oldest first.
+
+    No more than MAX_BATCH_BYTES together, but one at least.
+    """
+    parameters = {
+        "provider": provider,
+        "after": after,
+        "limit": limit,
+        "since": now - REJECTED_KEPT,
+        "max_bytes": MAX_BATCH_BYTES,
+    }
     found = await fetch(connection, _OLDEST, parameters)
     return [
         SealedWebhook(id_, received_at, request_id, bytes(sealed)) for id_, received_at, request_id, sealed in found

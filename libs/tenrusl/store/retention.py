@@ -32,7 +32,7 @@ NIL = UUID(int=0)  # before every id
 _PURGE_LOCK = 4_860_217_933
 _HOLDS_LOCK = 6_093_518_242
 
-# Events whose payload must stay, as the partial indexes webhook_events_due_idx and webhook_events_unconfirmed_idx
+# Events whose payload must stay, as the partial indexes webhook_events_due_idx and those of unconfirmed events
 # have them. A dead letter is finished: it can be tried again without its payload.
 UNFINISHED = """
     SELECT id, provider FROM webhook_events WHERE status IN ('received', 'failed', 'processing')

@@ -5,7 +5,7 @@ signature_matches, signature_rejections, environment_secrets, ingress_reports.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -46,8 +46,10 @@ _SEE_SECRETS = """
     """
 _FORGET_SECRETS = "DELETE FROM environment_secrets WHERE provider = ANY(%(providers)s) AND seen_at < %(before)s"
 _REPORT = """
-    INSERT INTO ingress_reports (instance, reported_at, revision) VALUES (%(instance)s, %(now)s, %(revision)s)
-    ON CONFLICT (instance) DO UPDATE SET reported_at = excluded.reported_at, revision = excluded.revision
+    INSERT INTO ingress_reports (instance, reported_at, revision, unreadable)
+    VALUES (%(instance)s, %(now)s, %(revision)s, %(unreadable)s)
+    ON CONFLICT (instance) DO UPDATE SET
+        reported_at = excluded.reported_at, revision = excluded.revision, unreadable = excluded.unreadable
     """
 _LEAVE = "DELETE FROM ingress_reports WHERE instance = %(instance)s"
 _FORGET_REPORTS = "DELETE FROM ingress_reports WHERE reported_at < %(before)s"  # as many rows as processes
@@ -60,7 +62,7 @@ _SECRETS = """
     SELECT provider, field, fingerprint, version FROM environment_secrets
     WHERE provider = ANY(%(providers)s) AND seen_at >= %(since)s ORDER BY provider, field, version
     """
-_REPORTS = "SELECT reported_at, revision FROM ingress_reports"
+_REPORTS = "SELECT reported_at, revision, unreadable FROM ingress_reports"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +85,14 @@ class EnvironmentSecret:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """An ingress process: when it reported last, and which revision of the secrets it goes by."""
+    """An ingress process: when it reported last, and which revision of the secrets it goes by.
+
+    unreadable: accepted versions that it cannot open, each as (provider, version).
+    """
 
     at: datetime
     revision: int
+    unreadable: Collection[tuple[str, str]] = ()
 
 
 async def add_matches(connection: AsyncConnection, matches: Mapping[tuple[str, str], Matches]) -> None:
@@ -114,9 +120,18 @@ async def add_rejections(connection: AsyncConnection, rejections: Mapping[tuple[
 
 
 async def report(
-    connection: AsyncConnection, instance: str, secrets: Sequence[EnvironmentSecret], *, revision: int, now: datetime
+    connection: AsyncConnection,
+    instance: str,
+    secrets: Sequence[EnvironmentSecret],
+    *,
+    revision: int,
+    now: datetime,
+    unreadable: Collection[tuple[str, str]] = (),
 ) -> None:
-    """Says that an ingress process lives, what it goes by, and which secrets its environment has."""
+    """Says that an ingress process lives, what it goes by, and which secrets its environment has.
+
+    unreadable: accepted versions that it cannot open, each as (provider, version).
+    """
     ordered = sorted(secrets, key=lambda item: (item.provider, item.field, item.fingerprint))
     parameters = {
         "provider": arrays.texts([item.provider for item in ordered]),
@@ -126,7 +141,8 @@ async def report(
         "now": now,
     }
     await fetch(connection, _SEE_SECRETS, parameters)
-    await fetch(connection, _REPORT, {"instance": instance, "now": now, "revision": revision})
+    names = arrays.texts([f"{provider}/{version}" for provider, version in sorted(unreadable)])
+    await fetch(connection, _REPORT, {"instance": instance, "now": now, "revision": revision, "unreadable": names})
 
 
 async def leave(connection: AsyncConnection, instance: str) -> None:
@@ -164,4 +180,12 @@ async def read_environment(
 
 async def read_reports(connection: AsyncConnection) -> list[Report]:
     """One of each ingress process of the last minutes."""
-    return [Report(at, revision) for at, revision in await fetch(connection, _REPORTS, {})]
+    return [
+        Report(at, revision, {_pair_of(name) for name in unreadable})
+        for at, revision, unreadable in await fetch(connection, _REPORTS, {})
+    ]
+
+
+def _pair_of(name: str) -> tuple[str, str]:
+    provider, _, version = name.partition("/")
+    return provider, version

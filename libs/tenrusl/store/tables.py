@@ -19,7 +19,7 @@ from sqlalchemy import (
     Uuid,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 metadata = MetaData()
 _TIME = DateTime(timezone=True)
@@ -64,6 +64,7 @@ webhook_events = Table(
     Column("discarded_at", _TIME),
     Column("discarded_by", Text),
     Column("discard_reason", Text),
+    Column("failed_tries", JSONB),
     UniqueConstraint("provider", "event_id", name="webhook_events_provider_event_id_key"),
     CheckConstraint(f"status IN {EVENT_STATUSES}", name="webhook_events_status_check"),
     Index(
@@ -83,13 +84,22 @@ webhook_events = Table(
         postgresql_where=text("status = 'dead_letter'"),
     ),
     Index("webhook_events_set_aside_idx", "id", postgresql_where=text("status IN ('dead_letter', 'discarded')")),
+    Index("webhook_events_leases_idx", "next_retry_at", postgresql_where=text("status = 'processing'")),
+    Index("webhook_events_failed_idx", "id", postgresql_where=text("status = 'failed'")),
     Index(
-        "webhook_events_set_aside_ref_idx",
-        "provider",
+        "webhook_events_tried_ref_idx",
         "payment_ref",
-        postgresql_where=text("status IN ('dead_letter', 'discarded')"),
+        "id",
+        postgresql_where=text("status IN ('processed', 'failed', 'dead_letter', 'unconfirmed', 'discarded')"),
     ),
-    Index("webhook_events_processed_at_idx", "processed_at", postgresql_where=text("status = 'processed'")),
+    Index("webhook_events_processed_idx", "provider", "processed_at", postgresql_where=text("status = 'processed'")),
+    Index(
+        "webhook_events_given_up_idx",
+        "provider",
+        "last_attempt_at",
+        postgresql_where=text("status IN ('dead_letter', 'unconfirmed', 'discarded')"),
+    ),
+    Index("webhook_events_unconfirmed_provider_idx", "provider", postgresql_where=text("status = 'unconfirmed'")),
 )
 
 webhook_payloads = Table(
@@ -146,8 +156,30 @@ audit_log = Table(
     Column("after", JSONB),
     Column("previous_hash", LargeBinary, nullable=False),
     Column("hash", LargeBinary, nullable=False),
+    Column("key_id", LargeBinary),
     Index("audit_log_target_idx", "target", "number"),
     Index("audit_log_actor_idx", "actor", "number"),
+    Index(
+        "audit_log_events_idx",
+        text("(after -> 'event_ids')"),
+        postgresql_using="gin",
+        postgresql_where=text("target = 'events'"),
+    ),
+    CheckConstraint("number > 0", name="audit_log_number_check"),
+    # audit_log_key_id_check, too: no entry without a key after those from before there were keys.
+)
+
+# One row: number and hash of the last entry, and a code of both.
+audit_head = Table(
+    "audit_head",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("number", BigInteger, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+    Column("key_id", LargeBinary),
+    Column("code", LargeBinary),
+    CheckConstraint("id = 1", name="audit_head_id_check"),
+    CheckConstraint("(key_id IS NULL) = (code IS NULL)", name="audit_head_code_check"),
 )
 
 # Limits of webhooks a second that operators set.
@@ -281,7 +313,7 @@ signing_secrets = Table(
         "field",
         "fingerprint",
         unique=True,
-        postgresql_where=text("status <> 'aborted'"),
+        postgresql_where=text("status IN ('next', 'current')"),
     ),
 )
 
@@ -335,4 +367,5 @@ ingress_reports = Table(
     Column("instance", Text, primary_key=True),
     Column("reported_at", _TIME, nullable=False),
     Column("revision", BigInteger, nullable=False),
+    Column("unreadable", ARRAY(Text), nullable=False, server_default=text("'{}'")),
 )

@@ -35,7 +35,9 @@ from services.processor.unconfirmed import UnconfirmedEvents
 from tenrusl.api.admin.v1 import backlog_pb2, backlog_pb2_grpc
 from tenrusl.api.processor.v1 import processor_pb2, processor_pb2_grpc
 from tenrusl.backoff import RetryPolicy
+from tenrusl.coordination.heartbeats import Heard
 from tenrusl.crypto import PayloadCipher
+from tenrusl.errors import Reason, UnavailableError
 from tenrusl.ids import uuid7
 from tenrusl.operators import OperatorKeys, Role, key_of
 from tenrusl.providers import PROVIDERS
@@ -47,7 +49,7 @@ from tenrusl.secret import Secret
 from tenrusl.settings import Address, Settings
 from tenrusl.store.engine import Engine, transaction
 from tenrusl.store.event_store import EventStore
-from tests.builders import START, FixedClock, new_event
+from tests.builders import AUDIT_KEYS, START, FixedClock, new_event
 
 CIPHER = PayloadCipher(bytes(32))
 KEYS = {Role.ADMIN: "a" * 40, Role.OPERATOR: "o" * 40, Role.VIEWER: "v" * 40}
@@ -68,6 +70,7 @@ class Stack:
         self.awake = asyncio.Event()
         self.awake.set()
         self.redis_answers_in: float | None = 0.001
+        self.heard: Heard | None = Heard(alive=1, last_seconds=0.5)
         self.processor_port = 0
         self.target = ""
         self._stubs: dict[Role, Any] = {}
@@ -133,6 +136,11 @@ class Stack:
         async def ping_redis() -> float | None:
             return self.redis_answers_in
 
+        async def hear_processors() -> Heard:
+            if self.heard is None:
+                raise UnavailableError(Reason.REDIS_UNAVAILABLE, "Redis does not serve")
+            return self.heard
+
         async def sleep(seconds: float) -> None:
             self.slept.append(seconds)
             await self.awake.wait()
@@ -144,21 +152,24 @@ class Stack:
                 engine=engine,
                 ping_redis=ping_redis,
                 ping_processor=processor.answers_in,
+                hear_processors=hear_processors,
                 reach=REACH,
                 clock=clock,
                 monotonic=lambda: 0.0,
             ),
             events=Events(engine, PROVIDERS),
-            payloads=Payloads(engine=engine, cipher=CIPHER, clock=clock),
+            payloads=Payloads(engine=engine, cipher=CIPHER, audit_keys=AUDIT_KEYS, clock=clock),
             replay=Replay(
                 engine=engine,
                 process=processor.process,
                 providers=PROVIDERS,
+                audit_keys=AUDIT_KEYS,
                 clock=clock,
                 monotonic=lambda: sum(self.slept),
                 sleep=sleep,
             ),
-            dead_letters=DeadLetters(engine=engine, processor=processor, providers=PROVIDERS, clock=clock),
+            dead_letters=DeadLetters(engine=engine, providers=PROVIDERS, audit_keys=AUDIT_KEYS, clock=clock),
+            processor=processor,
             requests=BacklogRequests(PROVIDERS),
         )
 
@@ -183,7 +194,9 @@ class Stack:
             registry=CollectorRegistry(),
             ready=always_ready,
         )
-        unconfirmed = UnconfirmedEvents(engine=self.engine, processor=processor, clock=self.clock)
+        unconfirmed = UnconfirmedEvents(
+            engine=self.engine, processor=processor, audit_keys=AUDIT_KEYS, clock=self.clock
+        )
         server.add(
             processor_pb2_grpc.add_ProcessorServiceServicer_to_server,
             ProcessorServicer(processor, unconfirmed, self.engine),

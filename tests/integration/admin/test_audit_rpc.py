@@ -1,5 +1,7 @@
 """The audit service, through real gRPC."""
 
+import asyncio
+import json
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
@@ -9,11 +11,14 @@ import pytest
 from google.protobuf.json_format import MessageToDict
 from grpc import aio
 from prometheus_client import CollectorRegistry
+from structlog.testing import capture_logs
+from typer.testing import CliRunner
 
 from services.admin.audit import Audit
 from services.admin.audit_servicer import AuditServicer
 from services.admin.roles import ROLES
 from tenrusl.api.admin.v1 import audit_pb2, audit_pb2_grpc
+from tenrusl.cli import app
 from tenrusl.operators import OperatorKeys, Role, key_of
 from tenrusl.rpc.channel import build_channel
 from tenrusl.rpc.errors import violations_of
@@ -24,7 +29,7 @@ from tenrusl.secret import Secret
 from tenrusl.settings import Address, Settings
 from tenrusl.store.audit import AuditEntry, append_entry
 from tenrusl.store.engine import Engine, transaction
-from tests.builders import START, rows
+from tests.builders import AUDIT_KEYS, START, rows
 
 KEY = "v" * 40
 KEYS = OperatorKeys([key_of("vera", Role.VIEWER, Secret(KEY))])
@@ -41,7 +46,7 @@ async def address(engine: Engine) -> AsyncIterator[str]:
         ready=always_ready,
         steps=(with_operator(KEYS, ROLES, Failures()),),
     )
-    server.add(audit_pb2_grpc.add_AuditServiceServicer_to_server, AuditServicer(Audit(engine)), SERVICE)
+    server.add(audit_pb2_grpc.add_AuditServiceServicer_to_server, AuditServicer(Audit(engine, AUDIT_KEYS)), SERVICE)
     port = await server.start()
     yield f"dns:///127.0.0.1:{port}"
     await server.stop(0)
@@ -53,7 +58,7 @@ async def stub(address: str) -> AsyncIterator[Any]:
         yield audit_pb2_grpc.AuditServiceStub(channel)
 
 
-async def append(engine: Engine, number: int) -> None:
+async def append(engine: Engine, number: int, **noted: object) -> None:
     for n in range(number):
         entry = AuditEntry(
             at=START + timedelta(seconds=n),
@@ -62,10 +67,10 @@ async def append(engine: Engine, number: int) -> None:
             action="throttle.set",
             target="provider/stripe",
             request_id=f"r-{n}",
-            after={"limit": n, "providers": ["stripe"]},
+            after={"limit": n, "providers": ["stripe"], **noted},
         )
         async with transaction(engine) as connection:
-            await append_entry(connection, entry)
+            await append_entry(connection, entry, AUDIT_KEYS)
 
 
 async def test_entries_are_listed_in_pages(engine: Engine, stub: Any) -> None:
@@ -119,6 +124,27 @@ async def test_a_tampered_row_is_found(engine: Engine, stub: Any) -> None:
     broken = await stub.VerifyAuditChain(request, timeout=10)
     assert (broken.verified, broken.broken_number, broken.broken_reason) == (2, 3, "it was changed")
     assert broken.last_hash == ""
+
+
+async def test_the_command_line_shows_texts_as_they_are_and_says_when_there_are_more(
+    engine: Engine, address: str
+) -> None:
+    reason = "see [/ops] ticket, [bold]x[/bold]"
+
+    async def tenrusl(*arguments: str) -> Any:
+        environment = {"TENRUSL_ADMIN_KEY": KEY, "TENRUSL_ADMIN_TARGET": address}
+        with capture_logs():  # those of the server, which runs in this process, too
+            return await asyncio.to_thread(CliRunner().invoke, app, ["audit", *arguments], env=environment)
+
+    await append(engine, 2, reason=reason)
+    shown = await tenrusl("list")
+    assert (shown.exit_code, shown.stderr, shown.stdout.count(reason)) == (0, "", 2)
+    listed = await tenrusl("list", "--limit", "1", "--json")
+    assert listed.stderr == "there are more than these 1; --limit takes more\n"
+    (entry,) = [json.loads(line) for line in listed.stdout.splitlines()]
+    assert (entry["number"], entry["after"]["reason"]) == (2, reason)
+    verified = json.loads((await tenrusl("verify", "--json")).stdout)
+    assert (verified["verified"], verified["broken_number"]) == (2, 0)
 
 
 async def test_nobody_reads_it_without_a_key(address: str) -> None:

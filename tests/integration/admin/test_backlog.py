@@ -7,7 +7,9 @@ from typing import Any
 import grpc
 import pytest
 
+from services.admin import findings as findings_module
 from tenrusl.api.admin.v1 import backlog_pb2
+from tenrusl.coordination.heartbeats import Heard
 from tenrusl.operators import Role
 from tenrusl.store.engine import Engine
 from tests.builders import START, FixedClock
@@ -63,7 +65,8 @@ async def test_the_backlog_is_counted(stack: Stack) -> None:
     found = await backlog(stack)
 
     states = {item.provider: (item.received, item.processing, item.failed, item.due) for item in found.providers}
-    assert states == {"mock": (2, 0, 0, 2), "stripe": (0, 1, 2, 2)}
+    assert states == {"mock": (2, 0, 0, 2), "oy": (0, 0, 0, 0), "stripe": (0, 1, 2, 2)}
+    assert {item.provider: item.unconfirmed for item in found.providers} == {"mock": 0, "oy": 1, "stripe": 0}
     assert (found.unfinished, found.due, found.unconfirmed) == (5, 4, 1)
     assert found.oldest_due_time.ToDatetime() == (START - timedelta(hours=1)).replace(tzinfo=None)
     assert [(item.attempts, item.events) for item in found.attempts] == [(0, 2), (1, 1), (3, 1), (20, 1)]
@@ -71,7 +74,7 @@ async def test_the_backlog_is_counted(stack: Stack) -> None:
     assert [(item.provider, item.failure_code, item.events) for item in found.dead_letters] == [
         ("mock", "payment_unknown", 1), ("mock", "told_to_fail", 2), ("stripe", "told_to_fail", 1),
     ]  # fmt: skip
-    assert found.settled_per_second == pytest.approx(1 / 300)
+    assert found.settled_per_second == pytest.approx((1 + 4) / 300)  # dead letters, too
     assert found.arrivals_per_second == pytest.approx(6 / 300)
     assert not found.HasField("time_to_drain")
 
@@ -81,6 +84,17 @@ async def test_the_time_to_drain_follows_from_the_rates(stack: Stack) -> None:
         await stack.put(minutes=-60, status="processed", processed_at=START - timedelta(minutes=1), next_retry_at=None)
     await stack.put(minutes=-60)
     assert (await backlog(stack)).time_to_drain.ToTimedelta() == timedelta(seconds=100)
+
+
+async def test_a_backlog_shrinks_by_what_is_given_up_too(stack: Stack) -> None:
+    tried = START - timedelta(minutes=1)
+    for minutes, status in ((-60, "dead_letter"), (-60, "unconfirmed"), (-2, "unconfirmed"), (-2, "discarded")):
+        await stack.put(minutes=minutes, status=status, last_attempt_at=tried, next_retry_at=None)
+    await stack.put(minutes=-60, status="dead_letter", last_attempt_at=START - timedelta(minutes=6))
+    await stack.put(minutes=-60)
+    found = await backlog(stack)
+    assert (found.arrivals_per_second, found.settled_per_second) == (pytest.approx(2 / 300), pytest.approx(4 / 300))
+    assert found.time_to_drain.ToTimedelta() == timedelta(seconds=150)
 
 
 async def test_all_is_well(stack: Stack) -> None:
@@ -96,8 +110,9 @@ async def test_what_is_wrong_is_found_with_the_command_that_helps(stack: Stack) 
     stack.redis_answers_in = None
     await stack.put(minutes=-5, status="processing", next_retry_at=START - timedelta(minutes=4))
     far = await stack.put(minutes=-5, status="failed", next_retry_at=datetime(9999, 1, 1, tzinfo=START.tzinfo))
+    done = {"status": "processed", "processed_at": START - timedelta(seconds=50), "attempts": 1}
     for number in range(20):
-        await stack.put(provider="stripe", minutes=-1, status="failed" if number < 5 else "received")
+        await stack.put(provider="stripe", minutes=-1, **({"status": "failed"} if number < 5 else done))
     found = await findings(stack)
     assert {name for name, item in found.items() if item.severity == backlog_pb2.SEVERITY_CRITICAL} == {"redis"}
     assert {name for name, item in found.items() if item.severity == backlog_pb2.SEVERITY_WARNING} == {
@@ -106,6 +121,29 @@ async def test_what_is_wrong_is_found_with_the_command_that_helps(stack: Stack) 
     assert found["far_due_times"].command == f"tenrusl webhooks retry-one {far} --force"
     assert found["rising_failures"].evidence.startswith("stripe: 25% of 20 new events")
     assert found["stuck_leases"].command == "tenrusl webhooks retry"
+    assert found["redis"].command == "tenrusl events replay --status failed"
+
+
+async def test_processors_are_told_by_their_heartbeats(stack: Stack) -> None:
+    assert (await findings(stack))["processor"].evidence.startswith("1 alive by heartbeat, last heard 0.5 s ago")
+    stack.heard = Heard(alive=0, last_seconds=None)
+    found = (await findings(stack))["processor"]
+    assert (found.severity, found.command) == (backlog_pb2.SEVERITY_WARNING, "tenrusl webhooks retry")
+    stack.heard = None
+    found = (await findings(stack))["processor"]
+    assert found.severity == backlog_pb2.SEVERITY_OK
+    assert found.evidence.startswith("heartbeats unknown without Redis; it answers in")
+
+
+async def test_a_flood_names_its_provider_and_a_limit(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(findings_module, "MIN_BURST_PER_SECOND", 0.05)
+    for _ in range(30):
+        await stack.put(provider="oy", minutes=-1)
+    for minutes in range(-60, 0):
+        await stack.put(provider="stripe", minutes=minutes)
+    found = (await findings(stack))["burst"]
+    assert found.command == 'tenrusl throttle set oy 1 --reason "burst"'
+    assert found.evidence == "oy: 0.1 events a second now, 0.0 in the hour before"
 
 
 async def test_nobody_reads_it_without_a_role(stack: Stack) -> None:

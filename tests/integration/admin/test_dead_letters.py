@@ -11,10 +11,11 @@ from grpc import aio
 from tenrusl.api.admin.v1 import backlog_pb2
 from tenrusl.api.common.v1 import common_pb2
 from tenrusl.operators import Role
+from tenrusl.rpc.context import REQUEST_ID_KEY
 from tenrusl.rpc.errors import violations_of
-from tenrusl.store.audit import verify_chain
-from tenrusl.store.engine import Engine, autocommit
-from tests.builders import START, FixedClock, rows
+from tenrusl.store.audit_verification import verify_chain
+from tenrusl.store.engine import Engine, transaction
+from tests.builders import AUDIT_KEYS, START, FixedClock, rows
 from tests.integration.admin.backlog_stack import Stack, code_of, event_filter, texts
 
 AUDIT = "SELECT actor, action, target, after FROM audit_log ORDER BY number"
@@ -73,8 +74,9 @@ async def test_dead_letters_are_requeued_by_filter_up_to_a_limit(stack: Stack, e
     assert await requeue(stack, filter=wanted, limit=2) == (1, 0, False)
     assert (await state(engine, other))[0] == "dead_letter"
     assert await requeue(stack, filter=event_filter()) == (1, 0, False)
-    async with autocommit(engine) as connection:
-        assert await verify_chain(connection) == (3, None)
+    async with transaction(engine) as connection:
+        report = await verify_chain(connection, AUDIT_KEYS)
+    assert (report.verified, report.broken) == (3, None)
 
 
 async def test_what_was_refuted_is_requeued_only_when_it_is_meant(stack: Stack, engine: Engine) -> None:
@@ -140,15 +142,35 @@ async def test_events_are_confirmed_and_refuted_under_the_operators_name(stack: 
     ]
     operator = stack.stub(Role.OPERATOR)
     confirm = backlog_pb2.ConfirmEventsRequest(event_ids=[str(true)])
-    done = await operator.ConfirmEvents(confirm, timeout=10)
+    done = await operator.ConfirmEvents(confirm, timeout=10, metadata=((REQUEST_ID_KEY, "request-1"),))
     assert (done.processed, done.failed, done.skipped) == (1, 0, 0)
     refuted = await operator.RefuteEvents(backlog_pb2.RefuteEventsRequest(event_ids=texts([true, untrue])), timeout=10)
-    assert (refuted.refuted, refuted.skipped) == (1, 1)
+    assert (refuted.refuted, refuted.skipped, refuted.skipped_event_ids) == (1, 1, [str(true)])
     assert await rows(engine, "SELECT confirmed_by FROM webhook_events WHERE id = :id", id=true) == [("olga",)]
     assert await rows(engine, "SELECT failure_message FROM webhook_events WHERE id = :id", id=untrue) == [
         ("refuted by olga",)
     ]
-    assert [row[1] for row in await rows(engine, AUDIT)] == ["events.confirm", "events.refute"]
+    assert await rows(engine, AUDIT) == [
+        ("olga", "events.confirm", f"event/{true}", {"event_ids": [str(true)]}),
+        ("olga", "events.refute", f"event/{untrue}", {"event_ids": [str(untrue)]}),
+    ]
+    assert (await rows(engine, "SELECT role, request_id FROM audit_log ORDER BY number"))[0] == (
+        "operator",
+        "request-1",
+    )
+    async with transaction(engine) as connection:
+        report = await verify_chain(connection, AUDIT_KEYS)
+    assert (report.verified, report.broken) == (2, None)
+
+
+async def test_a_confirmed_event_that_fails_is_named(stack: Stack, engine: Engine) -> None:
+    event_id = await stack.put(
+        document={"directives": {"fail_first": 5}}, status="unconfirmed", unauthenticated_body=True
+    )
+    request = backlog_pb2.ConfirmEventsRequest(event_ids=[str(event_id)])
+    done = await stack.stub(Role.OPERATOR).ConfirmEvents(request, timeout=10)
+    assert (done.processed, done.failed, done.failed_event_ids) == (0, 1, [str(event_id)])
+    assert [row[1] for row in await rows(engine, AUDIT)] == ["events.confirm"]
 
 
 async def test_viewers_change_nothing(stack: Stack, engine: Engine) -> None:

@@ -1,7 +1,7 @@
 """Looking at events: lists by filter, single events with their timeline, payloads."""
 
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +14,7 @@ from tenrusl.api.common.v1 import common_pb2
 from tenrusl.errors import Reason
 from tenrusl.operators import Role
 from tenrusl.rpc.errors import reason_of, violations_of
-from tenrusl.store import event_list
+from tenrusl.store import claims, event_list
 from tenrusl.store.engine import Engine
 from tenrusl.store.tables import EVENT_STATUSES
 from tests.builders import START, FixedClock, rows
@@ -80,6 +80,24 @@ async def test_events_of_a_payment_are_found_whatever_their_status(stack: Stack,
     assert await listed(stack, payment_ref="pay_3") == []
 
 
+async def test_an_event_is_found_by_its_own_reference_before_and_after_it_is_processed(stack: Stack) -> None:
+    first = await stack.put(payment_ref="pay_1")
+    # Applied to the payment of the first, whose provider_ref it names.
+    matched = await stack.put(payment_ref="pay_2", minutes=1)
+    await rows(stack.engine, "UPDATE webhook_events SET provider_ref = 'pay_2' WHERE id = :id RETURNING 1", id=first)
+    silent = await stack.put(payment_ref="pay_3", minutes=2)  # says nothing about a payment's state
+    await rows(stack.engine, "UPDATE webhook_events SET payment_status = NULL WHERE id = :id RETURNING 1", id=silent)
+    assert await listed(stack, payment_ref="pay_2") == texts([matched])
+    assert await listed(stack, payment_ref="pay_3") == texts([silent])
+    for event_id in (first, matched, silent):
+        request = backlog_pb2.ReplayEventsRequest(event_ids=[str(event_id)])
+        assert [item.processed async for item in stack.stub(Role.OPERATOR).ReplayEvents(request, timeout=10)] == [1, 1]
+    assert await rows(stack.engine, "SELECT payment_ref, count(*) FROM payments GROUP BY 1") == [("pay_1", 1)]
+    assert await listed(stack, payment_ref="pay_2") == texts([matched])
+    assert await listed(stack, payment_ref="pay_3") == texts([silent])
+    assert await listed(stack, payment_ref="pay_1", page_size=1) == texts([matched, first])
+
+
 async def test_a_span_of_time(stack: Stack) -> None:
     ids = [await stack.put(minutes=minutes) for minutes in range(4)]
     first, last = START + timedelta(minutes=1), START + timedelta(minutes=3)
@@ -100,14 +118,25 @@ async def test_a_rare_match_is_found_over_pages_that_hold_none(stack: Stack, mon
     assert await listed(stack, provider="stripe") == texts([rare])
 
 
+async def test_events_are_listed_oldest_first_when_asked(stack: Stack) -> None:
+    ids = texts([await stack.put(minutes=minutes, status="unconfirmed") for minutes in range(3)])
+    wanted = event_filter(status=common_pb2.EVENT_STATUS_UNCONFIRMED)
+    found = await everything(stack.stub(Role.VIEWER), page_size=2, filter=wanted, oldest_first=True)
+    assert [event.id for event in found] == ids
+
+
 async def test_a_token_of_another_query_is_refused(stack: Stack) -> None:
     for minutes in range(3):
         await stack.put(minutes=minutes)
     stub = stack.stub(Role.VIEWER)
     mine = backlog_pb2.ListEventsRequest(page_size=1, filter=event_filter(provider="mock"))
     token = (await stub.ListEvents(mine, timeout=10)).next_page_token
-    for fields in ({}, {"provider": "stripe"}, {"provider": "mock", "failure_code": "x"}):
-        request = backlog_pb2.ListEventsRequest(page_size=1, page_token=token, filter=event_filter(**fields))
+    requests = [
+        backlog_pb2.ListEventsRequest(page_size=1, page_token=token, filter=event_filter(**fields))
+        for fields in ({}, {"provider": "stripe"}, {"provider": "mock", "failure_code": "x"})
+    ]
+    requests.append(backlog_pb2.ListEventsRequest(page_size=1, page_token=token, filter=mine.filter, oldest_first=True))
+    for request in requests:
         with pytest.raises(aio.AioRpcError) as caught:
             await stub.ListEvents(request, timeout=10)
         assert [item.field for item in violations_of(caught.value)] == ["page_token"]
@@ -150,6 +179,52 @@ async def test_an_event_tells_what_happened_to_it(stack: Stack) -> None:
     }  # fmt: skip
     assert found.timeline[1].detail == "by olga"
     assert len(found.payload_sha256) == 64
+
+
+async def test_each_try_that_failed_has_its_time_and_cause(stack: Stack) -> None:
+    event_id = str(await stack.put(document={"directives": {"fail_always": True}}))
+    operator = stack.stub(Role.OPERATOR)
+    for _ in range(2):
+        stack.clock.advance(timedelta(minutes=1))
+        async for _ in operator.ReplayEvents(backlog_pb2.ReplayEventsRequest(event_ids=[event_id]), timeout=10):
+            pass
+    found = await stack.stub(Role.VIEWER).GetEvent(backlog_pb2.GetEventRequest(event_id=event_id), timeout=10)
+    tried = [(item.time.ToDatetime(UTC), item.detail) for item in found.timeline if item.what == "tried"]
+    assert [time for time, _ in tried] == [START + timedelta(minutes=1), START + timedelta(minutes=2)]
+    for number, (_, detail) in enumerate(tried, start=1):
+        assert detail.startswith(f"try {number}, failed: told_to_fail; next due 2026-03-01 12:0")
+
+
+async def test_only_the_last_failed_tries_are_kept(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(claims, "MAX_FAILED_TRIES", 3)
+    event_id = str(await stack.put(document={"directives": {"fail_always": True}}))
+    for _ in range(5):
+        stack.clock.advance(timedelta(minutes=1))
+        request = backlog_pb2.ReplayEventsRequest(event_ids=[event_id])
+        async for _ in stack.stub(Role.OPERATOR).ReplayEvents(request, timeout=10):
+            pass
+    found = await rows(stack.engine, "SELECT jsonb_path_query_array(failed_tries, '$[*].try') FROM webhook_events")
+    assert found == [([3, 4, 5],)]
+
+
+async def test_a_requeue_leaves_no_try_to_tell_of(stack: Stack) -> None:
+    ids = texts([await stack.put_dead_letter(), await stack.put_dead_letter()])
+    stack.clock.advance(timedelta(minutes=1))
+    request = backlog_pb2.RequeueDeadLettersRequest(event_ids=ids)
+    await stack.stub(Role.OPERATOR).RequeueDeadLetters(request, timeout=10)
+    for event_id in ids:  # the entry is about both
+        found = await stack.stub(Role.VIEWER).GetEvent(backlog_pb2.GetEventRequest(event_id=event_id), timeout=10)
+        assert {item.what for item in found.timeline} == {"received", "dead_letters.requeue", "due"}
+
+
+async def test_a_replay_of_several_events_is_told_of_each(stack: Stack) -> None:
+    ids = texts([await stack.put(), await stack.put()])
+    other = str(await stack.put())
+    async for _ in stack.stub(Role.OPERATOR).ReplayEvents(backlog_pb2.ReplayEventsRequest(event_ids=ids), timeout=10):
+        pass
+    for event_id, told in ((ids[0], True), (ids[1], True), (other, False)):
+        found = await stack.stub(Role.VIEWER).GetEvent(backlog_pb2.GetEventRequest(event_id=event_id), timeout=10)
+        assert ({"events.replay", "events.replay_end"} <= {item.what for item in found.timeline}) == told
 
 
 async def test_an_event_that_is_not_there(stack: Stack) -> None:

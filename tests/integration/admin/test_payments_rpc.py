@@ -9,7 +9,6 @@ import pytest
 from grpc import aio
 from prometheus_client import CollectorRegistry
 
-from services.admin.payments import Payments
 from services.admin.payments_servicer import PaymentsServicer
 from services.admin.roles import ROLES
 from tenrusl.api.admin.v1 import payments_pb2, payments_pb2_grpc
@@ -44,7 +43,7 @@ async def address(engine: Engine) -> AsyncIterator[str]:
     )
     server.add(
         payments_pb2_grpc.add_PaymentsServiceServicer_to_server,
-        PaymentsServicer(Payments(engine, PROVIDERS)),
+        PaymentsServicer(engine, PROVIDERS),
         "tenrusl.api.admin.v1.PaymentsService",
     )
     port = await server.start()
@@ -83,8 +82,7 @@ async def test_payments_are_paged_newest_first_by_filter(address: str, engine: E
     assert [payment.payment_ref for payment in [*first.payments, *rest.payments]] == ["ref-5", "ref-3", "ref-1"]
     assert rest.next_page_token == ""
     full = await ask(address, page_size=7)
-    last = await ask(address, page_size=7, page_token=full.next_page_token)
-    assert (len(full.payments), list(last.payments), last.next_page_token) == (7, [], "")
+    assert (len(full.payments), full.next_page_token) == (7, "")
     assert first.payments[0].amount_minor == 5
     assert first.payments[0].create_time.ToJsonString() == "2026-03-01T12:05:00Z"
     assert len((await ask(address)).payments) == 7

@@ -49,7 +49,7 @@ from tenrusl.simulator.signing import sign_webhook
 from tenrusl.store.engine import Engine
 from tenrusl.store.event_store import EventStore
 from tenrusl.store.rejected import Bounds
-from tests.builders import START, FixedClock, rows
+from tests.builders import AUDIT_KEYS, START, FixedClock, rows
 
 OPERATOR, VIEWER = "o" * 40, "v" * 40
 KEYS = OperatorKeys([key_of("olga", Role.OPERATOR, Secret(OPERATOR)), key_of("vera", Role.VIEWER, Secret(VIEWER))])
@@ -109,6 +109,10 @@ async def services(engine: Engine) -> AsyncIterator[Services]:
     credentials = {"mock": secret("wrong")}
     bounds = Bounds(max_webhooks=10_000, max_bytes=2**30)
     quarantine = Quarantine(engine, cipher, metrics, providers=PROVIDERS, bounds=bounds, rate=10_000)
+
+    async def refresh() -> None:
+        pass  # the tests put their secret right themselves
+
     acceptor = Acceptor(
         judge=Judge(providers=PROVIDERS, allowed=(), credentials=credentials, cipher=cipher),
         keys=KeySource(HttpsClient().get, clock),
@@ -123,14 +127,14 @@ async def services(engine: Engine) -> AsyncIterator[Services]:
     ingress, ingress_address = await start(
         "ingress",
         quarantine_pb2_grpc.add_QuarantineServiceServicer_to_server,
-        QuarantineServicer(Reverification(engine, acceptor, cipher), PROVIDERS),
+        QuarantineServicer(Reverification(engine, acceptor, cipher, clock=clock, refresh=refresh), PROVIDERS),
         "tenrusl.api.ingress.v1.QuarantineService",
     )
     channel = build_channel(ingress_address)
     admin, address = await start(
         "admin",
         rejected_pb2_grpc.add_RejectedServiceServicer_to_server,
-        RejectedServicer(RejectedWebhooks(engine, channel, clock), PROVIDERS),
+        RejectedServicer(RejectedWebhooks(engine, channel, AUDIT_KEYS, clock), PROVIDERS),
         "tenrusl.api.admin.v1.RejectedService",
         steps=(with_operator(KEYS, ROLES, Failures()),),
     )
@@ -220,6 +224,7 @@ async def test_without_ingress_nothing_is_lost_and_the_try_is_noted(
         (order(provider="nosuch"), "provider"),
         (order(reason=""), "reason"),
         (order(reason="a\0b"), "reason"),
+        (order(reason="a\nb"), "reason"),
     ],
 )
 async def test_what_is_wrong_is_named(engine: Engine, stub: Any, request_: Any, field: str) -> None:
@@ -263,7 +268,7 @@ async def test_a_viewer_lists_and_judges_nothing(services: Services) -> None:
     assert caught.value.code() is grpc.StatusCode.PERMISSION_DENIED
 
 
-async def test_the_command_line_lists_and_judges_again(services: Services) -> None:
+async def test_the_command_line_lists_and_judges_again(services: Services, engine: Engine) -> None:
     async def tenrusl(*arguments: str) -> tuple[int | None, str]:
         """Exit status, and what was printed."""
         process = await asyncio.create_subprocess_exec(
@@ -280,7 +285,11 @@ async def test_the_command_line_lists_and_judges_again(services: Services) -> No
     line = table.splitlines()[1].split()
     assert line[:4] == ["2026-03-01", "12:00:00", "SIGNATURE_MISMATCH", "192.0.2.1"]
     _, listed = await tenrusl("list", "mock", "--limit", "1", "--json")
-    assert [item["reason"] for item in json.loads(listed)] == ["ERROR_REASON_SIGNATURE_MISMATCH"]
+    assert [item["reason"] for item in map(json.loads, listed.splitlines()[:1])] == ["ERROR_REASON_SIGNATURE_MISMATCH"]
+    assert listed.splitlines()[1:] == ["there are more than these 1; --limit takes more"]
+    await rows(engine, "UPDATE rejected_webhooks SET request_id = '[/ops]' RETURNING 1")
+    status, table = await tenrusl("list", "mock")
+    assert (status, "[/ops]" in table) == (0, True)
     services.credentials["mock"] = secret("right")
     assert await tenrusl("reverify", "mock", "--reason", "it was mistyped") == (
         0, "2 judged again: 2 accepted, 0 known already, 0 still rejected\n",

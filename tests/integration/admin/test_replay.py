@@ -10,11 +10,13 @@ import pytest
 from grpc import aio
 
 from services.admin import replay as replay_module
+from services.admin.replay import Replay
 from tenrusl.api.admin.v1 import backlog_pb2
 from tenrusl.api.common.v1 import common_pb2
 from tenrusl.operators import Role
 from tenrusl.rpc.errors import violations_of
 from tenrusl.store.engine import Engine
+from tenrusl.store.event_list import find_events
 from tests.builders import START, FixedClock, rows
 from tests.integration.admin.backlog_stack import Stack, event_filter, texts
 
@@ -90,6 +92,59 @@ async def test_a_resume_token_of_another_query_is_refused(stack: Stack) -> None:
     with pytest.raises(aio.AioRpcError) as caught:
         await replay(stack, filter=event_filter(provider="stripe"), resume_token=token)
     assert [item.field for item in violations_of(caught.value)] == ["resume_token"]
+
+
+async def test_a_page_token_is_no_resume_token(stack: Stack) -> None:
+    for _ in range(2):
+        await stack.put()
+    wanted = event_filter(provider="mock")
+    page = await stack.stub(Role.VIEWER).ListEvents(
+        backlog_pb2.ListEventsRequest(page_size=1, filter=wanted), timeout=10
+    )
+    with pytest.raises(aio.AioRpcError) as caught:
+        await replay(stack, filter=wanted, resume_token=page.next_page_token)
+    assert [item.field for item in violations_of(caught.value)] == ["resume_token"]
+
+
+async def test_time_that_a_stall_took_is_not_made_up_for(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    for _ in range(6):
+        await stack.put()
+    stalled: list[float] = []
+    deliver = Replay._deliver
+
+    async def stall_first(self: Replay, ids: Any) -> Any:
+        if not stalled:
+            stalled.append(10.0)
+            stack.slept.append(10.0)  # what the stack takes for the time
+        return await deliver(self, ids)
+
+    monkeypatch.setattr(Replay, "_deliver", stall_first)
+    await replay(stack, filter=event_filter(provider="mock"), events_per_second=2)
+    assert stack.slept == [10.0, 1.0]
+
+
+async def test_ids_are_looked_up_for_many_batches_at_once(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[int] = []
+
+    async def counted(*arguments: Any, **named: Any) -> Any:
+        looks.append(named["limit"])
+        return await find_events(*arguments, **named)
+
+    monkeypatch.setattr(replay_module, "find_events", counted)
+    for _ in range(5):
+        await stack.put()
+    found = await replay(stack, filter=event_filter(provider="mock"), events_per_second=1)
+    assert [item.processed for item in found] == [1, 2, 3, 4, 5, 5]
+    assert all(item.resume_token for item in found[:4])
+    assert looks == [30]
+
+
+async def test_a_replay_goes_on_from_the_middle_of_what_was_looked_up(stack: Stack) -> None:
+    for _ in range(4):
+        await stack.put()
+    wanted = event_filter(provider="mock")
+    first = await replay(stack, filter=wanted, events_per_second=1)
+    assert numbers((await replay(stack, filter=wanted, resume_token=first[1].resume_token))[-1]) == (2, 0, 2, False)
 
 
 async def test_the_rate_is_kept(stack: Stack) -> None:

@@ -36,6 +36,7 @@ from tenrusl.rpc.server import RpcServer
 from tenrusl.secret import Secret
 from tenrusl.settings import Address, Settings
 from tenrusl.store import reviews
+from tenrusl.store.audit import MANY_EVENTS, AuditEntry, append_entry
 from tenrusl.store.engine import Engine, autocommit, transaction
 from tenrusl.store.event_store import EventStore
 from tenrusl.store.holds import place_hold
@@ -43,7 +44,7 @@ from tenrusl.store.partitions import add_partitions
 from tenrusl.store.retention import mark_purged
 from tenrusl.store.reviews import traffic_by_minute
 from tenrusl.store.signature_counts import EnvironmentSecret, report
-from tests.builders import START, FixedClock, new_event, rows
+from tests.builders import AUDIT_KEYS, START, FixedClock, new_event, rows
 
 ADMIN, OPERATOR, VIEWER = "a" * 40, "o" * 40, "v" * 40
 KEYS = OperatorKeys(
@@ -76,7 +77,9 @@ async def address(engine: Engine) -> AsyncIterator[str]:
     )
     server.add(
         report_pb2_grpc.add_ReportServiceServicer_to_server,
-        build_report_servicer(SETTINGS, engine=engine, providers=PROVIDERS, clock=FixedClock(NOW)),
+        build_report_servicer(
+            SETTINGS, engine=engine, providers=PROVIDERS, audit_keys=AUDIT_KEYS, clock=FixedClock(NOW)
+        ),
         "tenrusl.api.admin.v1.ReportService",
     )
     port = await server.start()
@@ -176,7 +179,8 @@ async def test_the_weekly_report_tells_of_secrets_and_retention(address: str, en
             await mark_purged(connection, day, ["stripe", "xendit"], NOW)
     weekly = await call(address, "GetWeeklyReport", VIEWER)
     (secret,) = weekly.secrets
-    assert (secret.provider, secret.version, secret.due, secret.rotating) == ("mock", "current", True, False)
+    assert (secret.provider, secret.version, secret.due, secret.rotating) == ("mock", "current", False, False)
+    assert secret.age_unknown
     assert not secret.HasField("create_time")
     assert [(item.provider, item.days, item.first_kept) for item in weekly.retention] == [
         ("*", 14, "2026-02-15"),
@@ -222,6 +226,26 @@ async def test_an_incident_has_all_that_is_known_and_is_written_down(address: st
     ]
     second = await call(address, "CaptureIncident", event_id=str(event_id))
     assert list(second.request_ids) == ["request-of-it", "request-CaptureIncident"]
+
+
+async def test_an_incident_has_no_signature_in_its_payload(address: str, engine: Engine) -> None:
+    body = b'{"order_id": "A-1", "signature_key": "5ec7e7", "gross_amount": "10000.00"}'
+    event_id = str(await put(engine, payload=body, provider="midtrans"))
+    answer = await call(address, "CaptureIncident", event_id=event_id)
+    assert answer.payload == b'{"order_id": "A-1", "signature_key": "***", "gross_amount": "10000.00"}'
+
+
+async def test_the_request_ids_of_what_was_done_to_several_events_are_told(address: str, engine: Engine) -> None:
+    event_id = await put(engine)
+    async with transaction(engine) as connection:
+        for number, ids in enumerate(([event_id, uuid4()], [uuid4(), uuid4()])):
+            entry = AuditEntry(
+                at=NOW, actor="olga", role="operator", action="events.discard", target=MANY_EVENTS,
+                request_id=f"request-{number}", after={"event_ids": [str(one) for one in ids]},
+            )  # fmt: skip
+            await append_entry(connection, entry, AUDIT_KEYS)
+    answer = await call(address, "CaptureIncident", event_id=str(event_id))
+    assert list(answer.request_ids) == ["request-of-it", "request-0"]
 
 
 async def test_a_payload_that_is_gone_or_cannot_be_opened_leaves_the_rest(address: str, engine: Engine) -> None:

@@ -33,7 +33,7 @@ from tenrusl.secret import Secret
 from tenrusl.settings import Address, Settings
 from tenrusl.store.engine import Engine, transaction
 from tenrusl.store.signature_counts import EnvironmentSecret, Matches, add_matches, report
-from tests.builders import START, FixedClock, rows
+from tests.builders import AUDIT_KEYS, START, FixedClock, rows
 
 ADMIN, OPERATOR, VIEWER = "a" * 40, "o" * 40, "v" * 40
 KEYS = OperatorKeys(
@@ -52,14 +52,21 @@ Code = grpc.StatusCode
 
 
 @pytest.fixture
-async def address(engine: Engine) -> AsyncIterator[str]:
-    """An admin that serves rotations; an ingress has reported a secret of mock."""
+async def address(engine: Engine, request: pytest.FixtureRequest) -> AsyncIterator[str]:
+    """An admin that serves rotations; an ingress has reported a secret of mock. The parameter is the quiet time."""
 
     async def notify() -> None:
         pass
 
+    quiet = getattr(request, "param", timedelta(0))
     rotations = Rotations(
-        engine=engine, providers=PROVIDERS, cipher=CIPHER, notify=notify, clock=FixedClock(), quiet=timedelta(0)
+        engine=engine,
+        providers=PROVIDERS,
+        cipher=CIPHER,
+        audit_keys=AUDIT_KEYS,
+        notify=notify,
+        clock=FixedClock(),
+        quiet=quiet,
     )
     server = RpcServer(
         name="admin",
@@ -138,20 +145,19 @@ async def test_no_secret_is_answered_logged_or_stored_in_the_clear(address: str,
         assert NEW.encode().hex() not in text
 
 
-async def tenrusl(address: str, *arguments: str, secret: str = "", key: str = ADMIN) -> tuple[int, str, str]:
+async def tenrusl(address: str, *arguments: str, secret: str | bytes = "", key: str = ADMIN) -> tuple[int, str, str]:
     """Exit status, stdout and stderr of the command, with `secret` on its stdin."""
     environment = {**os.environ, "TENRUSL_ADMIN_KEY": key, "TENRUSL_ADMIN_TARGET": address}
     done = await asyncio.to_thread(
         subprocess.run,
         [_TENRUSL, "secrets", *arguments],
         env=environment,
-        input=secret,
+        input=secret if isinstance(secret, bytes) else secret.encode(),
         capture_output=True,
-        text=True,
         check=False,
         timeout=60,
     )
-    return done.returncode, done.stdout, done.stderr
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
 
 
 async def test_a_rotation_from_the_command_line(address: str, engine: Engine, tmp_path: Path) -> None:
@@ -162,11 +168,13 @@ async def test_a_rotation_from_the_command_line(address: str, engine: Engine, tm
         "",
         f"{address}: FAILED_PRECONDITION: no rotation of this secret is open\n",
     )
-    arguments = ("rotate", "begin", "mock", "--reason", "yearly", "--secret-file", str(file))
+    reason = "see [/ops] ticket, [bold]x[/bold]"
+    arguments = ("rotate", "begin", "mock", "--reason", reason, "--secret-file", str(file))
     assert await tenrusl(address, *arguments) == (0, "v2 is accepted beside v1; now set it at mock\n", "")
     status, out, _ = await tenrusl(address, "rotate", "status", "mock", key=VIEWER)
     assert status == 3
     assert "the new secret has never matched" in out
+    assert reason in out
     assert (await tenrusl(address, "rotate", "complete", "mock"))[0] == 1
     await ingress_reports(engine, revision=2, matched="v2")
     status, out, _ = await tenrusl(address, "rotate", "status", "mock")
@@ -175,7 +183,7 @@ async def test_a_rotation_from_the_command_line(address: str, engine: Engine, tm
     assert (status, out) == (0, "v2 is the only one that is accepted\n")
     assert err.startswith("v1 is still in the environment of ingress")
     status, out, _ = await tenrusl(address, "list", "--json")
-    versions = json.loads(out)["versions"]
+    versions = [json.loads(line) for line in out.splitlines()]
     assert [(item["version"], item["status"]) for item in versions] == [
         ("v1", "SECRET_STATUS_RETIRED"),
         ("v2", "SECRET_STATUS_CURRENT"),
@@ -205,3 +213,21 @@ async def test_an_empty_secret_or_a_file_that_is_not_there_ends_with_one_line(ad
         "",
         "cannot read the secret: FileNotFoundError\n",
     )
+
+
+async def test_a_secret_that_is_no_text_ends_with_one_line(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = ("rotate", "begin", "mock", "--reason", "yearly")
+    for locale in ("C.UTF-8", "C"):  # in the latter Python takes any bytes on stdin
+        monkeypatch.setenv("LC_ALL", locale)
+        found = await tenrusl(address, *arguments, secret=b"secret-\xff\xfe-secret\n")
+        assert found == (1, "", "cannot read the secret: UnicodeDecodeError\n")
+    status, out, err = await tenrusl(address, *arguments, secret=NEW, key="key\nof two lines")
+    assert (status, out, err) == (1, "", "TENRUSL_ADMIN_KEY: must be one line of printable ASCII characters\n")
+
+
+@pytest.mark.parametrize("address", [timedelta(seconds=39.5)], indirect=True)
+async def test_it_is_told_how_long_to_wait(address: str) -> None:
+    await call(address, "BeginRotation", ADMIN, **begin())
+    status, out, _ = await tenrusl(address, "rotate", "status", "mock")
+    assert status == 3
+    assert "began too short a time ago; 40 s to go (TENRUSL_ROTATION_QUIET_SECONDS)" in out

@@ -33,7 +33,7 @@ from tenrusl.rpc.server import RpcServer
 from tenrusl.secret import Secret
 from tenrusl.settings import Address, Settings
 from tenrusl.store.engine import Engine, autocommit
-from tests.builders import START, FixedClock, rows
+from tests.builders import AUDIT_KEYS, START, FixedClock, rows
 
 OPERATOR, VIEWER = "o" * 40, "v" * 40
 KEYS = OperatorKeys([key_of("olga", Role.OPERATOR, Secret(OPERATOR)), key_of("vera", Role.VIEWER, Secret(VIEWER))])
@@ -55,7 +55,7 @@ async def start(add: Any, servicer: object, name: str, **more: Any) -> tuple[Rpc
 async def address(engine: Engine) -> AsyncIterator[str]:
     server, address = await start(
         throttle_pb2_grpc.add_ThrottleServiceServicer_to_server,
-        ThrottleServicer(Throttles(engine, FixedClock()), ("stripe", "xendit")),
+        ThrottleServicer(Throttles(engine, AUDIT_KEYS, FixedClock()), ("stripe", "xendit")),
         "tenrusl.api.admin.v1.ThrottleService",
         steps=(with_operator(KEYS, ROLES, Failures()),),
     )
@@ -123,6 +123,8 @@ async def test_changes_at_once_tell_what_was_before_each(engine: Engine, stub: A
         (set_request(reason=" "), "reason"),
         (set_request(reason="x" * 501), "reason"),
         (set_request(reason="a\0b"), "reason"),
+        (set_request(reason="a\nb"), "reason"),
+        (clear_request(reason="a\x1b[2Jb"), "reason"),
         (clear_request(provider="nosuch"), "provider"),
         (clear_request(reason=""), "reason"),
     ],
@@ -196,7 +198,11 @@ async def test_the_command_line_sets_lists_and_clears(address: str) -> None:
     _, table = await tenrusl("list")
     assert table.splitlines()[1].split() == ["stripe", "2.5", "2026-03-01", "12:00:00", "olga", "flood"]
     _, listed = await tenrusl("list", "--json")
-    assert [item["requests_per_second"] for item in json.loads(listed)["throttles"]] == [2.5]
+    assert [item["requests_per_second"] for item in map(json.loads, listed.splitlines())] == [2.5]
+    reason = "see [/ops] ticket, [bold]x[/bold] :warning:"
+    assert (await tenrusl("set", "stripe", "2.5", "--reason", reason))[0] == 0
+    status, table = await tenrusl("list")
+    assert (status, reason in table) == (0, True)
     assert await tenrusl("clear", "stripe", "--reason", "over", "--json") == (0, '{"was_set":true}\n')
     status, complaint = await tenrusl("set", "nosuch", "1", "--reason", "flood")
     assert status == 2

@@ -13,9 +13,9 @@ from tenrusl.api.common.v1.common_pb2 import Event, Payment
 from tenrusl.errors import (
     FieldViolation,
     InvalidFieldError,
-    OverloadedError,
     PermissionDeniedError,
     Reason,
+    ThrottledError,
     UnauthenticatedError,
     UnavailableError,
 )
@@ -91,7 +91,7 @@ async def test_the_backlog_is_counted() -> None:
         unfinished=2,
         due=1,
         average_attempts=1.5,
-        providers=[backlog_pb2.ProviderBacklog(provider="mock", failed=2, due=1)],
+        providers=[backlog_pb2.ProviderBacklog(provider="mock", failed=2, due=1, unconfirmed=4)],
         attempts=[backlog_pb2.AttemptsBucket(attempts=1, events=2)],
         dead_letters=[backlog_pb2.DeadLetterGroup(provider="mock", failure_code="x", events=4)],
     )
@@ -104,7 +104,15 @@ async def test_the_backlog_is_counted() -> None:
     assert stuck.status == 200
     assert (stuck.json["unfinished"], stuck.json["due"], stuck.json["seconds_to_drain"]) == (2, 1, None)
     assert stuck.json["providers"] == [
-        {"provider": "mock", "received": 0, "processing": 0, "failed": 2, "due": 1, "oldest_due_time": None}
+        {
+            "provider": "mock",
+            "received": 0,
+            "processing": 0,
+            "failed": 2,
+            "due": 1,
+            "oldest_due_time": None,
+            "unconfirmed": 4,
+        }
     ]
     assert stuck.json["dead_letters"] == [{"provider": "mock", "failure_code": "x", "events": 4}]
     assert draining.json["seconds_to_drain"] == 1.5
@@ -153,7 +161,7 @@ async def test_without_a_key_admin_is_not_asked(path: str, lines: str, reason: s
     [
         (UnauthenticatedError(Reason.ADMIN_KEY_INVALID, "the key is not one that is accepted"), 401),
         (PermissionDeniedError("viewer may not do this; it takes admin"), 403),
-        (OverloadedError("too many wrong keys from this address; wait a minute"), 503),
+        (ThrottledError("too many wrong keys from this address; wait a minute"), 429),
         (UnavailableError(Reason.DATABASE_UNAVAILABLE, "the database does not answer"), 503),
         (InvalidFieldError(FieldViolation("page_token", "must be of the same query")), 400),
     ],
@@ -165,7 +173,7 @@ async def test_what_admin_decides_is_answered(path: str, error: Any, status: int
     assert (answer.status, answer.json["reason"]) == (status, error.reason)
     assert answer.headers["content-type"] == "application/problem+json"
     assert "www-authenticate" not in answer.headers
-    assert ("retry-after" in answer.headers) is (status == 503)
+    assert ("retry-after" in answer.headers) is (status in (429, 503))
 
 
 @pytest.mark.parametrize(
@@ -200,3 +208,20 @@ async def test_no_key_is_logged() -> None:
             await get(stack, "/api/v1/admin/events?page_token=a-token")
     assert any(line["event"] == "request" and line["route"] == "list_admin_events" for line in logs)
     assert KEY not in str(logs)
+
+
+async def test_a_field_of_the_filter_is_named_as_the_query_names_it() -> None:
+    async with gateway_stack() as stack:
+        stack.admin.answer = raising(InvalidFieldError(FieldViolation("filter.provider", "must be one of mock")))
+        answer = await get(stack, "/api/v1/admin/events?provider=nobody")
+    assert (answer.status, answer.json["reason"]) == (400, "INVALID_FIELD")
+    assert answer.json["errors"] == [{"field": "provider", "description": "must be one of mock"}]
+
+
+@pytest.mark.parametrize("size", ["000000000000999999999999", "2147483648", "9" * 5000, "-1", "x"])
+@pytest.mark.parametrize("path", PATHS[:3])
+async def test_a_page_size_that_no_number_can_be_is_named(path: str, size: str) -> None:
+    async with gateway_stack() as stack:
+        answer = await get(stack, f"{path}?page_size={size}")
+    assert answer.status == 400
+    assert [error["field"] for error in answer.json["errors"]] == ["page_size"]

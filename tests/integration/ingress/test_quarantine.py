@@ -26,9 +26,9 @@ from tenrusl.postback.source import Postback
 from tenrusl.providers import PROVIDERS
 from tenrusl.providers.types import Credentials, Headers, SecretVersion, Webhook
 from tenrusl.secret import Secret
-from tenrusl.store.engine import Engine, build_engine
+from tenrusl.store.engine import Engine, autocommit, build_engine
 from tenrusl.store.event_store import EventStore
-from tenrusl.store.rejected import Bounds
+from tenrusl.store.rejected import Bounds, list_rejected
 from tests.builders import START, FixedClock, rows
 from tests.conftest import OWN_DATABASE
 
@@ -69,7 +69,15 @@ class Ingress:
             metrics=metrics,
             on_rejected=self.quarantine.offer,
         )
-        self.reverification = Reverification(engine, self.acceptor, CIPHER)
+        self.put_right: str | None = None
+        self.reverification = Reverification(
+            engine, self.acceptor, CIPHER, clock=self.clock, refresh=self.refresh_secrets
+        )
+
+    async def refresh_secrets(self) -> None:
+        """As from the store: a secret that was put right and that this process has not heard of."""
+        if self.put_right is not None:
+            self.set_secret(self.put_right)
 
     def set_secret(self, secret: str) -> None:
         for provider in ("mock", "stripe"):
@@ -153,6 +161,29 @@ async def test_a_webhook_is_accepted_once_when_its_secret_was_put_right(engine: 
     assert (again.examined, again.accepted, again.still_rejected) == (1, 0, 1)
     assert await kept(engine) == 1
     assert ingress.counted("kept") == 4  # judging again keeps nothing again
+
+
+async def test_a_secret_put_right_a_moment_ago_counts(engine: Engine) -> None:
+    ingress = Ingress(engine)
+    await ingress.reject(mock("a"))
+    await ingress.flush()
+    ingress.put_right = "right"
+    assert (await ingress.reverify()).accepted == 1
+
+
+async def test_what_is_older_than_a_day_is_neither_listed_nor_judged_again(engine: Engine) -> None:
+    ingress = Ingress(engine)
+    await ingress.reject(mock("a"))
+    ingress.clock.advance(timedelta(hours=1))
+    await ingress.reject(mock("b"))
+    await ingress.flush()
+    ingress.clock.advance(timedelta(hours=23, seconds=1))
+    async with autocommit(engine) as connection:
+        listed = await list_rejected(connection, "mock", limit=10, now=ingress.clock.now())
+    assert [item.request_id for item in listed] == ["request-b"]
+    ingress.set_secret("right")
+    found = await ingress.reverify()
+    assert (found.examined, found.accepted) == (1, 1)
 
 
 async def test_it_may_be_judged_again_by_several_at_once_and_after_the_provider_came_again(engine: Engine) -> None:

@@ -13,7 +13,7 @@ from tenrusl.errors import InvalidFieldError
 from tenrusl.store import lookup
 from tenrusl.store.engine import Engine, autocommit, fetch
 from tenrusl.store.tables import EVENT_STATUSES
-from tests.builders import FixedClock, new_event, rows
+from tests.builders import AUDIT_KEYS, FixedClock, new_event, rows
 from tests.integration.processor.conftest import MakeProcessor, Put
 
 
@@ -27,7 +27,9 @@ async def ask(
 @pytest.fixture
 def servicer(engine: Engine, make_processor: MakeProcessor, clock: FixedClock) -> ProcessorServicer:
     processor = make_processor()
-    return ProcessorServicer(processor, UnconfirmedEvents(engine=engine, processor=processor, clock=clock), engine)
+    return ProcessorServicer(
+        processor, UnconfirmedEvents(engine=engine, processor=processor, audit_keys=AUDIT_KEYS, clock=clock), engine
+    )
 
 
 async def test_each_id_has_a_result_in_the_order_that_was_given(servicer: ProcessorServicer, put: Put) -> None:

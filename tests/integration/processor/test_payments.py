@@ -139,6 +139,29 @@ async def test_pages_hold_every_payment_once_newest_first(payments: Payments, cl
     assert seen == created[::-1]
 
 
+async def test_a_page_looks_through_a_bounded_number_of_payments(
+    payments: Payments, clock: FixedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tenrusl.store.payments.MAX_LOOKED_THROUGH", 2)
+    rare = (await payments.create(replace(ORDER, provider="xendit")))[0]
+    for number in range(3):
+        clock.advance(timedelta(seconds=1))
+        await payments.create(replace(ORDER, payment_ref=f"pi_{number}"))
+    first = await payments.page(page_size=2, token="", provider="xendit", status=None)
+    assert first.payments == []
+    rest = await payments.page(page_size=2, token=first.next_page_token, provider="xendit", status=None)
+    assert rest.payments == [rare]
+
+
+async def test_a_page_token_of_another_query_is_refused(payments: Payments, clock: FixedClock) -> None:
+    for number in range(2):
+        clock.advance(timedelta(seconds=1))
+        await payments.create(replace(ORDER, payment_ref=f"pi_{number}"))
+    token = (await payments.page(page_size=1, token="", provider="stripe", status=None)).next_page_token
+    with pytest.raises(InvalidFieldError, match="page_token"):
+        await payments.page(page_size=1, token=token, provider="xendit", status=None)
+
+
 @pytest.mark.parametrize("token", ["x", "AAAA", "?", "\u00e9"])
 async def test_a_page_token_of_ones_own_is_refused(payments: Payments, token: str) -> None:
     with pytest.raises(InvalidFieldError, match="page_token"):

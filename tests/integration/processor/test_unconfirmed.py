@@ -8,16 +8,20 @@ import pytest
 
 from services.processor.confirm import Confirmation
 from services.processor.process import Processor, Result, ResultStatus
-from services.processor.unconfirmed import UnconfirmedEvents
+from services.processor.unconfirmed import UnconfirmedEvents, read_operator
 from tenrusl.confirmers import Answer, UnconfirmedEvent
-from tenrusl.errors import InvalidFieldError
+from tenrusl.errors import InvalidFieldError, OverloadedError, Reason, UnavailableError
+from tenrusl.operators import Operator, Role
 from tenrusl.store.engine import Engine
-from tests.builders import START, FixedClock, new_event, rows
+from tests.builders import AUDIT_KEYS, START, FixedClock, new_event, rows
 from tests.integration.processor.conftest import MakeProcessor, Put
 
 EVENT = "SELECT status, failure_code, confirmed_by, next_retry_at FROM webhook_events WHERE id = :id"
+AUDIT = "SELECT actor, role, action, target, request_id, after FROM audit_log ORDER BY number"
+DEWI = Operator("dewi", Role.OPERATOR)
 UNCONFIRMED = Result(ResultStatus.UNCONFIRMED)
 PROCESSED = Result(ResultStatus.PROCESSED)
+REFUTED = Result(ResultStatus.DEAD_LETTER, "refuted")
 SKIPPED = Result(ResultStatus.SKIPPED)
 
 
@@ -49,7 +53,7 @@ def processor(make_processor: MakeProcessor) -> Processor:
 
 @pytest.fixture
 def unconfirmed(engine: Engine, processor: Processor, clock: FixedClock) -> UnconfirmedEvents:
-    return UnconfirmedEvents(engine=engine, processor=processor, clock=clock)
+    return UnconfirmedEvents(engine=engine, processor=processor, audit_keys=AUDIT_KEYS, clock=clock)
 
 
 async def test_without_the_setting_it_is_applied_at_once(
@@ -85,8 +89,8 @@ async def test_an_operator_confirms_it(
 ) -> None:
     ids = await put(new_event(**uncovered(payment_ref="p")))
     await processor.process(ids)
-    assert await unconfirmed.confirm(ids, confirmed_by="dewi") == {ids[0]: PROCESSED}
-    assert await unconfirmed.confirm(ids, confirmed_by="dewi") == {ids[0]: SKIPPED}
+    assert await unconfirmed.confirm(ids, by=DEWI, request_id="request-1") == {ids[0]: PROCESSED}
+    assert await unconfirmed.confirm(ids, by=DEWI, request_id="request-1") == {ids[0]: SKIPPED}
     assert await payments(engine) == {"p": "succeeded"}
     assert await event(engine, ids[0]) == ("processed", None, "dewi", None)
 
@@ -97,8 +101,8 @@ async def test_the_try_that_held_it_back_does_not_use_up_the_attempts(
     processor = make_processor(confirmation=waiting(), max_attempts=1)
     ids = await put(new_event(**uncovered(payment_ref="p")))
     await processor.process(ids)
-    operators = UnconfirmedEvents(engine=engine, processor=processor, clock=clock)
-    assert await operators.confirm(ids, confirmed_by="dewi") == {ids[0]: PROCESSED}
+    operators = UnconfirmedEvents(engine=engine, processor=processor, audit_keys=AUDIT_KEYS, clock=clock)
+    assert await operators.confirm(ids, by=DEWI, request_id="request-1") == {ids[0]: PROCESSED}
 
 
 async def test_an_operator_refutes_it(
@@ -106,8 +110,8 @@ async def test_an_operator_refutes_it(
 ) -> None:
     ids = await put(new_event(**uncovered(payment_ref="p")))
     await processor.process(ids)
-    assert await unconfirmed.refute(ids, refuted_by="dewi") == {ids[0]: Result(ResultStatus.DEAD_LETTER, "refuted")}
-    assert await unconfirmed.refute(ids, refuted_by="dewi") == {ids[0]: SKIPPED}
+    assert await unconfirmed.refute(ids, by=DEWI, request_id="request-1") == {ids[0]: REFUTED}
+    assert await unconfirmed.refute(ids, by=DEWI, request_id="request-1") == {ids[0]: SKIPPED}
     assert await payments(engine) == {}
     assert await event(engine, ids[0]) == ("dead_letter", "refuted", None, None)
     # Tried again by somebody, it waits again.
@@ -118,40 +122,82 @@ async def test_only_waiting_events_can_be_confirmed(
     unconfirmed: UnconfirmedEvents, processor: Processor, put: Put
 ) -> None:
     ids = await put(new_event(payment_ref="p"))
-    assert await unconfirmed.confirm([*ids, UUID(int=5)], confirmed_by="dewi") == {
+    assert await unconfirmed.confirm([*ids, UUID(int=5)], by=DEWI, request_id="request-1") == {
         ids[0]: SKIPPED,
         UUID(int=5): SKIPPED,
     }
-    assert await unconfirmed.refute(ids, refuted_by="dewi") == {ids[0]: SKIPPED}
+    assert await unconfirmed.refute(ids, by=DEWI, request_id="request-1") == {ids[0]: SKIPPED}
     assert await processor.process(ids) == {ids[0]: PROCESSED}
 
 
-@pytest.mark.parametrize("name", ["", " ", "a" * 101, "line\nbreak"])
-async def test_who_confirms_must_have_a_name(unconfirmed: UnconfirmedEvents, name: str) -> None:
-    with pytest.raises(InvalidFieldError, match="confirmed_by"):
-        await unconfirmed.confirm([UUID(int=1)], confirmed_by=name)
-    with pytest.raises(InvalidFieldError, match="refuted_by"):
-        await unconfirmed.refute([UUID(int=1)], refuted_by=name)
+@pytest.mark.parametrize(
+    ("name", "role", "wrong"),
+    [
+        ("", "operator", ["confirmed_by"]),
+        (" ", "operator", ["confirmed_by"]),
+        ("a" * 101, "admin", ["confirmed_by"]),
+        ("line\nbreak", "admin", ["confirmed_by"]),
+        ("dewi", "viewer", ["role"]),
+        ("", "", ["confirmed_by", "role"]),
+    ],
+)
+def test_who_decides_must_have_a_name_and_a_role_that_may(name: str, role: str, wrong: list[str]) -> None:
+    with pytest.raises(InvalidFieldError) as caught:
+        read_operator("confirmed_by", name, role)
+    assert [violation.field for violation in caught.value.violations] == wrong
 
 
-async def test_the_list_of_what_waits(processor: Processor, unconfirmed: UnconfirmedEvents, put: Put) -> None:
-    ids = [(await put(new_event(**uncovered(payment_ref=f"p{number}"))))[0] for number in range(3)]
-    await processor.process([*ids, *await put(new_event())])
-    first = await unconfirmed.page(page_size=2, token="", provider="xendit")
-    rest = await unconfirmed.page(page_size=2, token=first.next_page_token, provider="")
-    assert [item.id for item in (*first.events, *rest.events)] == sorted(ids)
-    assert rest.next_page_token == ""
-    assert (await unconfirmed.page(page_size=0, token="", provider="oy")).events == []
-    for wrong in ({"page_size": 201, "token": ""}, {"page_size": 1, "token": "?"}):
-        with pytest.raises(InvalidFieldError):
-            await unconfirmed.page(provider="", **wrong)  # type: ignore[arg-type]
+async def test_the_audit_log_names_those_that_were_changed(
+    engine: Engine, processor: Processor, unconfirmed: UnconfirmedEvents, put: Put
+) -> None:
+    ids = sorted([*await put(new_event(**uncovered(payment_ref="p"))), *await put(new_event(**uncovered()))])
+    other = await put(new_event())
+    await processor.process([*ids, *other])
+    await unconfirmed.confirm([*other, *ids[:1]], by=DEWI, request_id="request-1")
+    await unconfirmed.refute(ids, by=DEWI, request_id="request-2")
+    await unconfirmed.refute(ids, by=DEWI, request_id="request-3")
+    changed = [("events.confirm", ids[0], "request-1"), ("events.refute", ids[1], "request-2")]
+    assert await rows(engine, AUDIT) == [
+        ("dewi", "operator", action, f"event/{event_id}", request, {"event_ids": [str(event_id)]})
+        for action, event_id, request in changed
+    ]
+
+
+async def test_without_its_entry_in_the_audit_log_nothing_is_changed(
+    engine: Engine, processor: Processor, unconfirmed: UnconfirmedEvents, put: Put, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object) -> None:
+        raise UnavailableError(Reason.DATABASE_UNAVAILABLE, "the connection was lost")
+
+    ids = await put(new_event(**uncovered(payment_ref="p")))
+    await processor.process(ids)
+    monkeypatch.setattr("services.processor.unconfirmed.append_entry", fail)
+    for decide in (unconfirmed.confirm, unconfirmed.refute):
+        with pytest.raises(UnavailableError):
+            await decide(ids, by=DEWI, request_id="request-1")
+    assert await event(engine, ids[0]) == ("unconfirmed", None, None, None)
+    assert await payments(engine) == {}
+
+
+async def test_what_is_confirmed_while_the_processor_is_full_is_due_and_in_the_audit_log(
+    engine: Engine, make_processor: MakeProcessor, clock: FixedClock, put: Put
+) -> None:
+    ids = await put(new_event(**uncovered(payment_ref="p")))
+    await make_processor(confirmation=waiting()).process(ids)
+    full = make_processor(confirmation=waiting(), max_batches=0)
+    with pytest.raises(OverloadedError):
+        await UnconfirmedEvents(engine=engine, processor=full, audit_keys=AUDIT_KEYS, clock=clock).confirm(
+            ids, by=DEWI, request_id="r"
+        )
+    assert await event(engine, ids[0]) == ("received", None, "dewi", clock.now())
+    assert [row[2] for row in await rows(engine, AUDIT)] == ["events.confirm"]
 
 
 @pytest.mark.parametrize(
     ("answer", "result"),
     [
         (Answer.CONFIRMED, PROCESSED),
-        (Answer.REFUTED, Result(ResultStatus.DEAD_LETTER, "refuted")),
+        (Answer.REFUTED, REFUTED),
         (Answer.UNDECIDED, UNCONFIRMED),
     ],
 )
@@ -214,5 +260,5 @@ async def test_confirmed_late_it_does_not_move_the_payment_backwards(
     await processor.process(late)
     paid = await put(new_event(provider="xendit", payment_ref="p", occurred_at=START + timedelta(minutes=1)))
     await processor.process(paid)
-    assert await unconfirmed.confirm(late, confirmed_by="dewi") == {late[0]: PROCESSED}
+    assert await unconfirmed.confirm(late, by=DEWI, request_id="request-1") == {late[0]: PROCESSED}
     assert await payments(engine) == {"p": "succeeded"}

@@ -38,7 +38,7 @@ KEYS = OperatorKeys(
 )  # fmt: skip
 ROLES = {
     f"/{SERVICE}/ProcessEvents": Role.OPERATOR,
-    f"/{SERVICE}/ListUnconfirmedEvents": Role.VIEWER,
+    f"/{SERVICE}/RefuteEvents": Role.VIEWER,
     f"/{SERVICE}/LookUpEvents": None,
 }
 Code = grpc.StatusCode
@@ -55,7 +55,7 @@ class Servicer(processor_pb2_grpc.ProcessorServiceServicer):
         kind = type(request).DESCRIPTOR.name.replace("Request", "Response")
         return getattr(processor_pb2, kind)()
 
-    ProcessEvents = ListUnconfirmedEvents = LookUpEvents = ConfirmEvents = _any
+    ProcessEvents = RefuteEvents = LookUpEvents = ConfirmEvents = _any
 
 
 class Time:
@@ -112,7 +112,7 @@ async def test_a_key_of_enough_rank_gets_in_and_is_known(address: str, servicer:
 
 async def test_a_role_that_is_not_enough(address: str, servicer: Servicer) -> None:
     assert await call(address, "ProcessEvents", VIEWER) == (Code.PERMISSION_DENIED, Reason.ROLE_INSUFFICIENT)
-    assert await call(address, "ListUnconfirmedEvents", VIEWER) == (Code.OK, None)
+    assert await call(address, "RefuteEvents", VIEWER) == (Code.OK, None)
     assert len(servicer.callers) == 1
 
 
@@ -121,7 +121,7 @@ async def test_a_role_that_is_not_enough(address: str, servicer: Servicer) -> No
     [("", Reason.ADMIN_KEY_MISSING), ("wrong", Reason.ADMIN_KEY_INVALID), (ADMIN[:-1], Reason.ADMIN_KEY_INVALID)],
 )
 async def test_without_a_right_key_nobody_gets_in(address: str, servicer: Servicer, key: str, reason: Reason) -> None:
-    assert await call(address, "ListUnconfirmedEvents", key) == (Code.UNAUTHENTICATED, reason)
+    assert await call(address, "RefuteEvents", key) == (Code.UNAUTHENTICATED, reason)
     assert servicer.callers == []
 
 
@@ -138,20 +138,26 @@ async def test_an_open_method_asks_for_nothing(address: str, servicer: Servicer)
 async def test_who_guesses_has_to_wait(address: str, servicer: Servicer, time: Time) -> None:
     codes = [(await call(address, "ProcessEvents", f"guess-{n}"))[0] for n in range(MAX_FAILURES)]
     assert set(codes) == {Code.UNAUTHENTICATED}
-    assert await call(address, "ProcessEvents", ADMIN) == (Code.RESOURCE_EXHAUSTED, Reason.OVERLOADED)
+    assert await call(address, "ProcessEvents", "guess") == (Code.RESOURCE_EXHAUSTED, Reason.THROTTLED)
     assert await call(address, "LookUpEvents") == (Code.OK, None)
     time.now += FAILURE_SECONDS
-    assert await call(address, "ProcessEvents", ADMIN) == (Code.OK, None)
-    assert len(servicer.callers) == 2
+    assert await call(address, "ProcessEvents", "guess") == (Code.UNAUTHENTICATED, Reason.ADMIN_KEY_INVALID)
+    assert servicer.callers == [None]
+
+
+async def test_wrong_keys_lock_out_nobody_behind_the_same_address(address: str) -> None:
+    for n in range(MAX_FAILURES + 1):
+        await call(address, "ProcessEvents", f"guess-{n}", "203.0.113.7")
+    assert await call(address, "ProcessEvents", ADMIN, "203.0.113.7") == (Code.OK, None)
 
 
 async def test_one_client_of_a_gateway_has_to_wait_and_the_others_do_not(address: str) -> None:
     for n in range(MAX_FAILURES):
         await call(address, "ProcessEvents", f"guess-{n}", "203.0.113.7")
-    waiting = (Code.RESOURCE_EXHAUSTED, Reason.OVERLOADED)
-    assert await call(address, "ProcessEvents", ADMIN, "203.0.113.7") == waiting
-    assert await call(address, "ProcessEvents", ADMIN, "203.0.113.8") == (Code.OK, None)
-    assert await call(address, "ProcessEvents", ADMIN) == (Code.OK, None)
+    waiting, wrong = (Code.RESOURCE_EXHAUSTED, Reason.THROTTLED), (Code.UNAUTHENTICATED, Reason.ADMIN_KEY_INVALID)
+    assert await call(address, "ProcessEvents", "guess", "203.0.113.7") == waiting
+    assert await call(address, "ProcessEvents", "guess", "203.0.113.8") == wrong
+    assert await call(address, "ProcessEvents", "guess") == wrong
 
 
 def test_a_peer_that_invents_addresses_has_to_wait_too() -> None:

@@ -16,10 +16,12 @@ from sqlalchemy import text
 from services.scheduler.holds import Holds
 from services.scheduler.metrics import SchedulerMetrics
 from services.scheduler.purge import Purge, PurgeOrder, PurgeProgress
+from tenrusl.caller import Caller
 from tenrusl.clock import Clock
 from tenrusl.coordination.client import build_redis
 from tenrusl.coordination.runs import RunLocks
 from tenrusl.errors import ConflictError, InvalidFieldError, NotFoundError, Reason, UnavailableError
+from tenrusl.operators import Operator, Role
 from tenrusl.retention import RetentionPolicy
 from tenrusl.store import engine as engine_module
 from tenrusl.store.claims import claim_events, sealed_payloads
@@ -27,7 +29,7 @@ from tenrusl.store.engine import ContentionError, Engine, autocommit, build_engi
 from tenrusl.store.event_store import EventStore
 from tenrusl.store.partitions import add_partitions
 from tenrusl.store.retention import PayloadDay, carry_over
-from tests.builders import START, FixedClock, new_event, rows
+from tests.builders import AUDIT_KEYS, START, FixedClock, new_event, rows
 from tests.payload_days import (
     FINISHED,
     UNFINISHED,
@@ -41,6 +43,7 @@ from tests.payload_days import (
     set_status,
 )
 
+CALLER = Caller(Operator("ada", Role.ADMIN), "request-1")
 PROVIDERS = ("stripe", "xendit", "oy", "mock")
 MakePurge = Callable[..., Purge]
 
@@ -71,7 +74,7 @@ def make_purge(engine: Engine, redis: Redis) -> MakePurge:
 
 @pytest.fixture
 def holds(engine: Engine) -> Holds:
-    return Holds(engine=engine, clock=FixedClock())
+    return Holds(engine=engine, audit_keys=AUDIT_KEYS, clock=FixedClock())
 
 
 async def run(purge: Purge, order: PurgeOrder = PurgeOrder()) -> PurgeProgress:  # noqa: B008 - it is frozen
@@ -121,16 +124,16 @@ async def test_unfinished_and_held_payloads_stay_until_they_need_not(
     unfinished = [await put_one(engine, 20, status=status) for status in UNFINISHED]
     finished = [await put_one(engine, 20, status=status) for status in FINISHED]
     held = await put_one(engine, 20)
-    await holds.hold(held, reason="dispute 7", held_by="dewi")
+    await holds.hold(held, CALLER, reason="dispute 7", held_by="dewi")
     assert await run(make_purge()) == done(days_dropped=1, purged=2, kept_unfinished=4, kept_held=1)
     assert await readable(engine, *unfinished, held, *finished) == [True] * 5 + [False] * 2
     assert await run(make_purge()) == done(kept_unfinished=4, kept_held=1)
     await set_status(engine, "processed", *unfinished[:3])
-    assert await holds.release(held, reason="settled", released_by="dewi")
+    assert await holds.release(held, CALLER, reason="settled", released_by="dewi")
     assert await run(make_purge()) == done(purged=4, kept_unfinished=1)
     assert await readable(engine, *unfinished, held) == [False] * 3 + [True, False]
     with pytest.raises(ConflictError) as caught:
-        await holds.hold(held, reason="dispute 7 again", held_by="dewi")
+        await holds.hold(held, CALLER, reason="dispute 7 again", held_by="dewi")
     assert caught.value.reason is Reason.PAYLOAD_PURGED
 
 
@@ -156,7 +159,7 @@ async def test_a_provider_may_keep_its_payloads_for_a_shorter_time(
     gone = await put(engine, 5, provider="xendit", count=3)
     unfinished = await put_one(engine, 5, provider="xendit", status="unconfirmed")
     held = await put_one(engine, 5, provider="xendit")
-    await holds.hold(held, reason="audit", held_by="dewi")
+    await holds.hold(held, CALLER, reason="audit", held_by="dewi")
     others = [*await put(engine, 5, count=2), await put_one(engine, 3, provider="xendit")]
     result = done(purged=3, kept_unfinished=1, kept_held=1)
     assert await run(make_purge(xendit=3)) == result
@@ -216,7 +219,7 @@ async def test_a_dry_run_says_what_then_goes(
         ids, ("stripe", "xendit", "oy"), ("processed", "dead_letter", "failed", "unconfirmed")
     ):
         pair = await put(engine, days, provider=provider, status=status, count=2)
-        await holds.hold(pair[0], reason="audit", held_by="dewi")
+        await holds.hold(pair[0], CALLER, reason="audit", held_by="dewi")
         ids[days] += pair
     policy = {"xendit": 30, "oy": 3}
     # Something of all is retained, runs have died after the copying and after the detaching of a day, and meanwhile
@@ -247,7 +250,7 @@ async def contents(engine: Engine) -> list[list[tuple[object, ...]]]:
 async def test_a_run_that_died_after_detaching_is_finished(engine: Engine, make_purge: MakePurge, holds: Holds) -> None:
     held, gone, waits = await put(engine, 20, count=3)
     await die_after_detaching(engine, 20)
-    await holds.hold(held, reason="audit", held_by="dewi")
+    await holds.hold(held, CALLER, reason="audit", held_by="dewi")
     await set_status(engine, "failed", waits)
     assert await run(make_purge(), PurgeOrder(provider="stripe")) == done()
     assert await run(make_purge()) == done(days_dropped=1, purged=1, kept_unfinished=1, kept_held=1)
@@ -343,8 +346,8 @@ async def test_a_day_goes_by_the_hour_and_a_run_may_end_after_each(
         seconds += 60 * (progress.purged >= 4)
     assert await readable(engine, *ids) == [False] * 4 + [True] * 2
     with pytest.raises(ConflictError):
-        await holds.hold(ids[0], reason="audit", held_by="dewi")
-    await holds.hold(ids[4], reason="audit", held_by="dewi")
+        await holds.hold(ids[0], CALLER, reason="audit", held_by="dewi")
+    await holds.hold(ids[4], CALLER, reason="audit", held_by="dewi")
     rest = done(days_dropped=1, purged=1, kept_held=1)
     assert await run(make_purge(), PurgeOrder(dry_run=True)) == rest
     assert await run(make_purge()) == rest
@@ -408,18 +411,26 @@ async def test_orders_that_are_refused(make_purge: MakePurge, order: PurgeOrder,
     assert [violation.field for violation in caught.value.violations] == fields
 
 
-@pytest.mark.parametrize("text", ["", " ", "a" * 201, "line\nbreak"])
-async def test_a_hold_needs_a_reason_and_a_name(holds: Holds, text: str) -> None:
+@pytest.mark.parametrize("text", ["a" * 201, "line\nbreak"])
+async def test_a_hold_takes_no_text_that_is_long_or_not_printable(holds: Holds, text: str) -> None:
     with pytest.raises(InvalidFieldError) as caught:
-        await holds.hold(UUID(int=1), reason=text, held_by=text)
+        await holds.hold(UUID(int=1), CALLER, reason=text, held_by=text)
     assert [violation.field for violation in caught.value.violations] == ["reason", "held_by"]
     with pytest.raises(InvalidFieldError) as caught:
-        await holds.release(UUID(int=1), reason=text, released_by=text)
+        await holds.release(UUID(int=1), CALLER, reason=text, released_by=text)
     assert [violation.field for violation in caught.value.violations] == ["reason", "released_by"]
+
+
+@pytest.mark.parametrize("reason", ["", " "])
+async def test_a_hold_needs_a_reason_and_no_name(holds: Holds, reason: str) -> None:
+    for change in (holds.hold, holds.release):
+        with pytest.raises(InvalidFieldError) as caught:
+            await change(UUID(int=1), CALLER, reason=reason)
+        assert [violation.field for violation in caught.value.violations] == ["reason"]
 
 
 async def test_a_hold_needs_an_event(holds: Holds) -> None:
     with pytest.raises(NotFoundError):
-        await holds.hold(UUID(int=1), reason="audit", held_by="dewi")
+        await holds.hold(UUID(int=1), CALLER, reason="audit", held_by="dewi")
     with pytest.raises(NotFoundError):
-        await holds.release(UUID(int=1), reason="audit", released_by="dewi")
+        await holds.release(UUID(int=1), CALLER, reason="audit", released_by="dewi")

@@ -135,6 +135,14 @@ async def test_leases_that_ended_are_counted(engine: Engine, events: Events) -> 
         assert await count_stale_leases(connection, now=START + MINUTE, limit=100) == 4
 
 
+async def test_stale_leases_are_counted_behind_a_backlog(engine: Engine, events: Events) -> None:
+    await events.put(50, status="failed", at=START - MINUTE)
+    await events.put(3, status="processing")
+    async with autocommit(engine) as connection:
+        assert await count_stale_leases(connection, now=START + MINUTE, limit=10) == 3
+        assert await count_stale_leases(connection, now=START + MINUTE, limit=2) == 2
+
+
 async def explain(engine: Engine, statement: str, **parameters: object) -> str:
     async with autocommit(engine) as connection:
         lines = await fetch(connection, f"EXPLAIN {statement}", parameters)
@@ -149,6 +157,7 @@ async def test_what_is_due_is_found_by_the_index_alone_whatever_lies_behind_it(
     await events.put(100, status="failed")
     async with autocommit(engine) as connection:
         await connection.execute(text("VACUUM ANALYZE webhook_events"))
+    assert "webhook_events_leases_idx" in await explain(engine, due._STALE_LEASES, now=START + MINUTE, limit=1000)
     for statement, parameters in (
         (due._DUE, {"due_by": START + MINUTE, "limit": 1000, "provider": ""}),
         (due._BACKLOG, {"now": START + MINUTE, "most": 1000}),

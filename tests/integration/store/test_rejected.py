@@ -8,9 +8,18 @@ from tenrusl.store.engine import Engine, transaction
 
 STATEMENTS = {
     "_TAKEN": ({"provider": "'mock'"}, "rejected_webhooks_provider_idx"),
-    "_LIST": ({"provider": "'mock'", "before": "gen_random_uuid()", "limit": "50"}, "rejected_webhooks_provider_idx"),
+    "_LIST": (
+        {"provider": "'mock'", "before": "gen_random_uuid()", "since": "now() - interval '1 day'", "limit": "50"},
+        "rejected_webhooks_provider_idx",
+    ),
     "_OLDEST": (
-        {"provider": "'mock'", "after": "gen_random_uuid()", "limit": "50", "max_bytes": "1000"},
+        {
+            "provider": "'mock'",
+            "after": "gen_random_uuid()",
+            "since": "now() - interval '1 day'",
+            "limit": "50",
+            "max_bytes": "1000",
+        },
         "rejected_webhooks_provider_idx",
     ),
 }

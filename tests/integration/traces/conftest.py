@@ -51,6 +51,7 @@ from tenrusl.secret import Secret
 from tenrusl.settings import Settings, load
 from tenrusl.store.engine import Engine, is_ready, transaction
 from tenrusl.store.event_store import EventStore
+from tests.builders import AUDIT_KEYS
 from tests.integration.gateway.gateway_stack import Answer
 from tests.integration.http.http_stack import ENVIRON, LOCAL, HttpRequest, running_gateway, send_to
 
@@ -184,7 +185,7 @@ async def _processor(engine: Engine, settings: Settings) -> AsyncIterator[str]:
         metrics=ProcessorMetrics(CollectorRegistry()),
         rng=random.Random(1),
     )
-    unconfirmed = UnconfirmedEvents(engine=engine, processor=processor, clock=clock)
+    unconfirmed = UnconfirmedEvents(engine=engine, processor=processor, audit_keys=AUDIT_KEYS, clock=clock)
     server = _server("processor", engine, settings)
     server.add(
         processor_pb2_grpc.add_ProcessorServiceServicer_to_server,

@@ -7,10 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.admin.backlog import summarize, time_to_drain
-from tenrusl.store.backlog import MAX_COUNTED, Counted, DeadLetterGroup, UnfinishedGroup
+from tenrusl.store.backlog import MAX_COUNTED, DeadLetterGroup, UnfinishedGroup
+from tenrusl.store.traffic import Counted
 from tests.builders import START
-
-NONE = Counted(0, 300.0)
 
 
 def group(**changes: object) -> UnfinishedGroup:
@@ -53,28 +52,46 @@ def test_groups_add_up() -> None:
         group(status="received", attempts=0, events=4, tries=0, due=0),
         group(provider="oy", attempts=20, events=1, tries=33, due=1, first_due=START - timedelta(hours=1)),
     ]
-    state = summarize(START, groups, unconfirmed=0, dead_letters=[], arrived=NONE, settled=NONE)
+    state = summarize(START, groups, unconfirmed={"oy": 2, "xendit": 3}, dead_letters=[], arriving=1.0, settling=5.0)
     assert (state.unfinished, state.due, state.capped) == (8, 2, False)
     assert state.average_attempts == pytest.approx(39 / 8)
     assert state.attempts == {2: 3, 0: 4, 20: 1}
-    assert [(item.provider, dict(item.by_status), item.due, item.oldest_due) for item in state.providers] == [
-        ("oy", {"failed": 1}, 1, START - timedelta(hours=1)),
-        ("stripe", {"failed": 3, "received": 4}, 1, START),
+    assert [
+        (item.provider, dict(item.by_status), item.due, item.oldest_due, item.unconfirmed) for item in state.providers
+    ] == [
+        ("oy", {"failed": 1}, 1, START - timedelta(hours=1), 2),
+        ("stripe", {"failed": 3, "received": 4}, 1, START, 0),
+        ("xendit", {}, 0, None, 3),
     ]
+    assert (state.unconfirmed, state.time_to_drain) == (5, timedelta(seconds=2))
     assert state.oldest_due == START - timedelta(hours=1)
 
 
 @pytest.mark.parametrize(
     "counts",
     [
-        {"groups": [group(events=MAX_COUNTED - 1), group(status="received", events=1)]},
-        {"unconfirmed": MAX_COUNTED},
+        {"groups": [group(events=49_999), group(status="received", events=1)]},
+        {"groups": [group(provider=name, events=number) for name, number in (("oy", 25_000), ("stripe", 1))]},
+        {"groups": [group(provider=f"p{number}", events=20_000 if number else 1) for number in range(16)]},
+        {"unconfirmed": {"oy": MAX_COUNTED}},
         {"dead_letters": [DeadLetterGroup("oy", "x", MAX_COUNTED)]},
     ],
 )
 def test_a_count_at_its_limit_is_told(counts: dict[str, object]) -> None:
-    values: dict[str, object] = {"groups": [], "unconfirmed": 0, "dead_letters": [], **counts}
-    assert summarize(START, **values, arrived=NONE, settled=NONE).capped  # type: ignore[arg-type]  # of the tests
+    values: dict[str, object] = {"groups": [], "unconfirmed": {}, "dead_letters": [], **counts}
+    assert summarize(START, **values, arriving=0.0, settling=0.0).capped  # type: ignore[arg-type]  # of the tests
+
+
+@pytest.mark.parametrize(
+    "groups",
+    [
+        [group(events=49_999)],
+        [group(events=24_999), group(provider="oy", events=24_999)],
+        [group(provider=f"p{number}", events=19_999) for number in range(16)],
+    ],
+)
+def test_a_count_below_its_limit_is_exact(groups: list[UnfinishedGroup]) -> None:
+    assert not summarize(START, groups, unconfirmed={}, dead_letters=[], arriving=0.0, settling=0.0).capped
 
 
 def test_a_rate_over_no_time_is_nothing() -> None:

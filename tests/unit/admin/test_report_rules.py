@@ -75,11 +75,11 @@ def test_refused_versions_are_not_listed() -> None:
     assert ages([version(n, status, days=900) for n, status in enumerate(statuses)]) == []
 
 
-def test_the_age_of_a_secret_of_the_environment_is_not_known_so_it_is_due() -> None:
+def test_the_age_of_a_secret_of_the_environment_is_not_known_nor_whether_it_is_due() -> None:
     unmet = EnvironmentSecret("mock", "secret", "current", b"x" * 32)
     coming = EnvironmentSecret("mock", "secret", "next", b"y" * 32)
     met = version(1, SecretStatus.CURRENT, days=1, field="other", env=True)
-    assert ages([met], [unmet]) == [("other", "v1", None, True, False), ("secret", "current", None, True, False)]
+    assert ages([met], [unmet]) == [("other", "v1", None, False, False), ("secret", "current", None, False, False)]
     assert ages([], [unmet, coming]) == [("secret", "current", None, False, True)]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import os
 import subprocess
 import sys
@@ -33,3 +34,5 @@ def test_migrate_brings_a_database_up(database_url: str) -> None:
     done = tenrusl("migrate", APP_KEY=f"base64:{'A' * 43}=", DB_URL=database_url)
     assert (done.returncode, done.stderr) == (0, "")
     assert "revision" in done.stdout
+    again = tenrusl("migrate", "--json", APP_KEY=f"base64:{'A' * 43}=", DB_URL=database_url)
+    assert json.loads(again.stdout)["revision"]

@@ -50,3 +50,23 @@ def test_a_file_that_cannot_be_read_is_named(
     with pytest.raises(typer.Exit):
         admin_metadata(LOCAL)
     assert "TENRUSL_ADMIN_KEY_FILE: cannot read it: FileNotFoundError" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("key", ["two\nlines", "línea", "key\x7f", "\udce9"])
+def test_a_key_that_no_call_can_carry_ends_with_one_line(
+    key: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TENRUSL_ADMIN_KEY", key)
+    with pytest.raises(typer.Exit):
+        admin_metadata(LOCAL)
+    assert capsys.readouterr().err == "TENRUSL_ADMIN_KEY: must be one line of printable ASCII characters\n"
+
+
+def test_a_file_with_two_lines_is_no_key(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "mine").write_text("one\ntwo\n")
+    monkeypatch.setenv("TENRUSL_ADMIN_KEY_FILE", "mine")
+    with pytest.raises(typer.Exit):
+        admin_metadata(LOCAL)
+    assert capsys.readouterr().err.startswith("TENRUSL_ADMIN_KEY_FILE: must be one line")

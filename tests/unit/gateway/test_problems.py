@@ -19,6 +19,7 @@ from tenrusl.errors import (
     PermissionDeniedError,
     Reason,
     TenruslError,
+    ThrottledError,
     UnauthenticatedError,
     UnavailableError,
 )
@@ -43,6 +44,7 @@ def as_rpc_error(error: TenruslError) -> aio.AioRpcError:
         (UnavailableError(Reason.REDIS_UNAVAILABLE, "no Redis"), 503, b"5"),
         (UnavailableError(Reason.DATABASE_UNAVAILABLE, "no database"), 503, b"5"),
         (OverloadedError("full"), 503, b"1"),
+        (ThrottledError("too many wrong keys"), 429, b"60"),
         (TenruslError("secret detail"), 500, None),
     ],
 )

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from services.ingress.credentials import CredentialBook
 from tenrusl.crypto import SecretCipher
 from tenrusl.providers import PROVIDERS
+from tenrusl.providers.schemes.bearer_tokens import TOKEN_KEY
 from tenrusl.rotation import StoredField, StoredVersion
 from tenrusl.secret import Secret
 from tenrusl.settings import CredentialVersions, SettingsError, load_credentials
@@ -277,3 +278,14 @@ def test_one_secret_in_two_variables_is_reported_once() -> None:
     book = book_with_store({MAIN: "same", f"{MAIN}_NEXT": "same"})
     assert [item.fingerprint for item in book.environment_secrets()] == [fingerprint("same")]
     assert book_of({MAIN: "same"}).environment_secrets() == []
+
+
+def test_a_provider_that_asks_for_tokens_has_our_own_key_which_no_rotation_changes() -> None:
+    book = book_with_store({"TENRUSL_WEBHOOK_SECRET_DOKU": "old", MAIN: "old"})
+    before = secrets(book, "doku", TOKEN_KEY)
+    assert before == [CIPHER.token_key("doku").reveal()]
+    book.replace_stored({("doku", "secret_key"): StoredField(accepted=[StoredVersion(2, b"new", Secret("new"))])})
+    assert secrets(book, "doku", "secret_key") == ["old", "new"]
+    assert secrets(book, "doku", TOKEN_KEY) == before
+    assert TOKEN_KEY not in book["mock"]
+    assert {item.field for item in book.environment_secrets()} == {"secret", "secret_key"}

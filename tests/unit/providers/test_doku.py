@@ -16,17 +16,25 @@ from tenrusl.errors import Reason
 from tenrusl.payments import PaymentStatus
 from tenrusl.providers import PROVIDERS
 from tenrusl.providers.body import MalformedWebhookError
-from tenrusl.providers.schemes.bearer_tokens import LIFETIME_SECONDS, issue_token, token_is_current
+from tenrusl.providers.schemes.bearer_tokens import (
+    LIFETIME_SECONDS,
+    TOKEN_HOLDS_SECONDS,
+    TOKEN_KEY,
+    issue_token,
+    token_is_current,
+)
 from tenrusl.providers.types import (
     Credentials,
     ExtractedEvent,
     Headers,
     Outcome,
     Reply,
+    SecretVersion,
     SignatureError,
     Verdict,
     Webhook,
 )
+from tenrusl.secret import Secret
 from tenrusl.simulator import sign_webhook, simulated_credentials
 from tenrusl.simulator.facts import PaymentFacts
 from tenrusl.simulator.payloads_doku import doku_direct_debit, doku_virtual_account
@@ -139,6 +147,25 @@ def test_doku_gets_a_token_and_notifies_with_it() -> None:
     assert webhook.headers.get("authorization") == f"Bearer {token}"
     assert _verdict(webhook, operator).valid
     assert _verdict(webhook, operator, NOW + LIFETIME_SECONDS + 61) == Verdict(Reason.TIMESTAMP_STALE)
+
+
+def _with_token_key(credentials: Credentials, secret: str | None = None) -> Credentials:
+    """As ingress has them, with its own key; secret: another one than that of the credentials."""
+    own = {TOKEN_KEY: (SecretVersion("own", Secret("key of this installation")),)}
+    other = {} if secret is None else {"secret_key": (SecretVersion("v2", Secret(secret)),)}
+    return Credentials({**credentials.fields, **own, **other})
+
+
+def test_a_token_holds_when_the_secret_is_rotated_after_it_was_issued() -> None:
+    before = _with_token_key(_without("access_token"))
+    after = _with_token_key(_without("access_token"), "the new secret key")
+    for issued_with, verified_with in ((before, after), (after, before)):
+        _, token = _token(issued_with)
+        fixed = {"access_token": (SecretVersion("current", Secret(token)),)}
+        webhook = _signed("snap_symmetric", Credentials({**verified_with.fields, **fixed}))
+        assert webhook.headers.get("authorization") == f"Bearer {token}"
+        assert _verdict(webhook, verified_with).valid
+        assert _verdict(webhook, verified_with, NOW + TOKEN_HOLDS_SECONDS + 1) == Verdict(Reason.TIMESTAMP_STALE)
 
 
 def test_a_token_that_nobody_issued_is_refused_although_it_is_signed_over() -> None:

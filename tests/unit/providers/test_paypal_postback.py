@@ -174,6 +174,23 @@ def test_the_sandboxs_api_may_be_configured_and_a_second_secret() -> None:
     assert [(c.id.reveal(), c.secret.reveal()) for c in question.clients] == [("id", "one"), ("id", "two")]
 
 
+def test_an_id_and_its_secret_that_are_both_rotated_are_tried_together() -> None:
+    fields = {
+        "client_id": (SecretVersion("v1", Secret("old-id")), SecretVersion("v2", Secret("new-id"))),
+        "client_secret": (SecretVersion("v3", Secret("old")), SecretVersion("v4", Secret("new"))),
+    }
+    (question,) = _questions(_webhook(), Credentials(dict(_credentials("postback").fields) | fields))
+    pairs = {(client.id.reveal(), client.secret.reveal()) for client in question.clients}
+    assert {("old-id", "old"), ("new-id", "new")} <= pairs
+    named = {
+        name: (SecretVersion("current", old.secret), SecretVersion("next", new.secret))
+        for name, (old, new) in fields.items()
+    }
+    (question,) = _questions(_webhook(), Credentials(dict(_credentials("postback").fields) | named))
+    pairs_by_name = [(client.id.reveal(), client.secret.reveal()) for client in question.clients]
+    assert pairs_by_name == [("old-id", "old"), ("new-id", "new")]
+
+
 @pytest.mark.parametrize(
     ("raw", "answer"),
     [

@@ -16,6 +16,7 @@ from tenrusl.errors import (
     OverloadedError,
     Reason,
     TenruslError,
+    ThrottledError,
     UnavailableError,
 )
 from tenrusl.rpc.errors import (
@@ -51,6 +52,7 @@ def as_client_sees(error: TenruslError) -> aio.AioRpcError:
         (UnavailableError(Reason.DATABASE_UNAVAILABLE, "no"), Code.UNAVAILABLE, Reason.DATABASE_UNAVAILABLE),
         (UnavailableError(Reason.REDIS_UNAVAILABLE, "no"), Code.UNAVAILABLE, Reason.REDIS_UNAVAILABLE),
         (OverloadedError("no"), Code.RESOURCE_EXHAUSTED, Reason.OVERLOADED),
+        (ThrottledError("no"), Code.RESOURCE_EXHAUSTED, Reason.THROTTLED),
         (DeadlinePassedError(), Code.DEADLINE_EXCEEDED, Reason.DEADLINE_PASSED),
         (TenruslError("a class nobody mapped"), Code.INTERNAL, Reason.INTERNAL),
     ],

@@ -112,6 +112,25 @@ def test_what_is_signed_is_accepted_by_the_scheme_that_was_meant(case: Case) -> 
     assert case.verify(webhook, credentials) == Verdict(None, "current", body_covered=case in COVERING)
 
 
+@pytest.mark.parametrize("provider", [*PROVIDERS.values(), GENERIC], ids=lambda provider: provider.name)
+def test_webhooks_are_counted_by_the_versions_of_just_the_fields_that_are_said_to_be(provider: Provider) -> None:
+    found = set()
+    for case in EVERY + MORE:
+        if case.provider is not provider:
+            continue
+        webhook, given = _signed(case)
+        # Each field's version is named after the field, so that the verdict tells which one it names.
+        credentials = Credentials(
+            {
+                name: tuple(SecretVersion(name, version.secret) for version in versions)
+                for name, versions in given.fields.items()
+            }
+        )
+        if provider.handshake is None or provider.handshake(webhook, credentials, NOW.timestamp()) is None:
+            found.add(case.verify(webhook, credentials).version)
+    assert found == {provider.secret_field, *provider.counted_fields}
+
+
 @pytest.mark.parametrize("case", COVERING, ids=str)
 def test_a_changed_byte_anywhere_in_a_covered_body_is_refused(case: Case) -> None:
     webhook, credentials = _signed(case)

@@ -111,10 +111,14 @@ def _host(credentials: Credentials) -> str:
 
 
 def _clients(credentials: Credentials) -> tuple[ApiClient, ...]:
-    """Each secret with the id of its version, else with the first id: an app may have two secrets at once."""
+    """Each secret with the id of its version, else with every id, since one of them is its own.
+
+    An app may have two secrets at once, and versions of a rotation are numbered, so that those of an id and of its
+    secret differ.
+    """
     ids = credentials.versions(_CLIENT_ID)
-    by_version = {version.version: version.secret for version in ids}
     return tuple(
-        ApiClient(by_version.get(version.version, ids[0].secret), version.secret)
-        for version in credentials.versions(_CLIENT_SECRET)
+        ApiClient(found.secret, secret.secret)
+        for secret in credentials.versions(_CLIENT_SECRET)
+        for found in [same for same in ids if same.version == secret.version] or ids
     )

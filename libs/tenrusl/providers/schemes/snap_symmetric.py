@@ -11,7 +11,7 @@ from functools import partial
 
 from tenrusl.errors import Reason
 from tenrusl.providers.about import Proof
-from tenrusl.providers.schemes.bearer_tokens import TOKEN_HOLDS_SECONDS, issue_token, token_is_current
+from tenrusl.providers.schemes.bearer_tokens import TOKEN_HOLDS_SECONDS, issue_token, token_is_current, token_keys
 from tenrusl.providers.schemes.matching import as_bytes, match
 from tenrusl.providers.schemes.snap import TIMESTAMP_HEADER, minify
 from tenrusl.providers.types import Credentials, SecretVersion, SignatureError, SignedWebhook, Webhook
@@ -26,7 +26,7 @@ class SnapSymmetricScheme:
     """base64(HMAC-SHA512(secret, `METHOD:path:token:hex(SHA-256(minified body)):X-Timestamp`)).
 
     credential: the shared secret. client: our client id. fixed_bearer: a token agreed on by other means; beside it
-    every token counts that `issue_token` made with one of the secrets and that has not run out.
+    every token counts that `issue_token` made with one of `token_keys` and that has not run out.
     """
 
     name: str
@@ -62,7 +62,11 @@ class SnapSymmetricScheme:
         secret = credentials.versions(self.credential)[-1]
         fixed = [version for version in credentials.fields.get(self.fixed_bearer, ()) if version.secret]
         client = credentials.versions(self.client)[-1].key()
-        token = fixed[-1].secret.reveal() if fixed else issue_token(secret.key(), client, now)
+        token = (
+            fixed[-1].secret.reveal()
+            if fixed
+            else issue_token(token_keys(credentials, self.credential)[0], client, now)
+        )
         added = {
             TIMESTAMP_HEADER: datetime.fromtimestamp(int(now), UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z"),
             _AUTHORIZATION: _BEARER + token,
@@ -79,8 +83,8 @@ class SnapSymmetricScheme:
             return True
         clients = [version for version in credentials.fields.get(self.client, ()) if version.secret]
         return any(
-            token_is_current(token, secret.key(), client.key(), now)
-            for secret in credentials.versions(self.credential)
+            token_is_current(token, key, client.key(), now)
+            for key in token_keys(credentials, self.credential)
             for client in clients
         )
 

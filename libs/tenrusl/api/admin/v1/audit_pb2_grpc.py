@@ -60,7 +60,8 @@ class AuditServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def VerifyAuditChain(self, request, context):
-        """VerifyAuditChain reads all entries and finds the first that is not as it was written.
+        """VerifyAuditChain reads all entries, and what is kept of the last one, at one moment, and finds the first entry that
+        is not as it was written: changed, missing (at the end, too) or put in.
         Errors: UNAVAILABLE (DATABASE_UNAVAILABLE).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -58,20 +58,22 @@ class GetBacklogResponse(_message.Message):
     def __init__(self, time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., providers: _Optional[_Iterable[_Union[ProviderBacklog, _Mapping]]] = ..., unfinished: _Optional[int] = ..., due: _Optional[int] = ..., oldest_due_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., unconfirmed: _Optional[int] = ..., attempts: _Optional[_Iterable[_Union[AttemptsBucket, _Mapping]]] = ..., average_attempts: _Optional[float] = ..., dead_letters: _Optional[_Iterable[_Union[DeadLetterGroup, _Mapping]]] = ..., arrivals_per_second: _Optional[float] = ..., settled_per_second: _Optional[float] = ..., time_to_drain: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., capped: _Optional[bool] = ...) -> None: ...
 
 class ProviderBacklog(_message.Message):
-    __slots__ = ("provider", "received", "processing", "failed", "due", "oldest_due_time")
+    __slots__ = ("provider", "received", "processing", "failed", "due", "oldest_due_time", "unconfirmed")
     PROVIDER_FIELD_NUMBER: _ClassVar[int]
     RECEIVED_FIELD_NUMBER: _ClassVar[int]
     PROCESSING_FIELD_NUMBER: _ClassVar[int]
     FAILED_FIELD_NUMBER: _ClassVar[int]
     DUE_FIELD_NUMBER: _ClassVar[int]
     OLDEST_DUE_TIME_FIELD_NUMBER: _ClassVar[int]
+    UNCONFIRMED_FIELD_NUMBER: _ClassVar[int]
     provider: str
     received: int
     processing: int
     failed: int
     due: int
     oldest_due_time: _timestamp_pb2.Timestamp
-    def __init__(self, provider: _Optional[str] = ..., received: _Optional[int] = ..., processing: _Optional[int] = ..., failed: _Optional[int] = ..., due: _Optional[int] = ..., oldest_due_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    unconfirmed: int
+    def __init__(self, provider: _Optional[str] = ..., received: _Optional[int] = ..., processing: _Optional[int] = ..., failed: _Optional[int] = ..., due: _Optional[int] = ..., oldest_due_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., unconfirmed: _Optional[int] = ...) -> None: ...
 
 class AttemptsBucket(_message.Message):
     __slots__ = ("attempts", "events")
@@ -132,14 +134,16 @@ class EventFilter(_message.Message):
     def __init__(self, provider: _Optional[str] = ..., status: _Optional[_Union[_common_pb2.EventStatus, str]] = ..., payment_ref: _Optional[str] = ..., failure_code: _Optional[str] = ..., receive_time_from: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., receive_time_before: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class ListEventsRequest(_message.Message):
-    __slots__ = ("page_size", "page_token", "filter")
+    __slots__ = ("page_size", "page_token", "filter", "oldest_first")
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     FILTER_FIELD_NUMBER: _ClassVar[int]
+    OLDEST_FIRST_FIELD_NUMBER: _ClassVar[int]
     page_size: int
     page_token: str
     filter: EventFilter
-    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., filter: _Optional[_Union[EventFilter, _Mapping]] = ...) -> None: ...
+    oldest_first: bool
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., filter: _Optional[_Union[EventFilter, _Mapping]] = ..., oldest_first: _Optional[bool] = ...) -> None: ...
 
 class ListEventsResponse(_message.Message):
     __slots__ = ("events", "next_page_token")
@@ -301,14 +305,18 @@ class ConfirmEventsRequest(_message.Message):
     def __init__(self, event_ids: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ConfirmEventsResponse(_message.Message):
-    __slots__ = ("processed", "failed", "skipped")
+    __slots__ = ("processed", "failed", "skipped", "failed_event_ids", "skipped_event_ids")
     PROCESSED_FIELD_NUMBER: _ClassVar[int]
     FAILED_FIELD_NUMBER: _ClassVar[int]
     SKIPPED_FIELD_NUMBER: _ClassVar[int]
+    FAILED_EVENT_IDS_FIELD_NUMBER: _ClassVar[int]
+    SKIPPED_EVENT_IDS_FIELD_NUMBER: _ClassVar[int]
     processed: int
     failed: int
     skipped: int
-    def __init__(self, processed: _Optional[int] = ..., failed: _Optional[int] = ..., skipped: _Optional[int] = ...) -> None: ...
+    failed_event_ids: _containers.RepeatedScalarFieldContainer[str]
+    skipped_event_ids: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, processed: _Optional[int] = ..., failed: _Optional[int] = ..., skipped: _Optional[int] = ..., failed_event_ids: _Optional[_Iterable[str]] = ..., skipped_event_ids: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class RefuteEventsRequest(_message.Message):
     __slots__ = ("event_ids",)
@@ -317,9 +325,11 @@ class RefuteEventsRequest(_message.Message):
     def __init__(self, event_ids: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class RefuteEventsResponse(_message.Message):
-    __slots__ = ("refuted", "skipped")
+    __slots__ = ("refuted", "skipped", "skipped_event_ids")
     REFUTED_FIELD_NUMBER: _ClassVar[int]
     SKIPPED_FIELD_NUMBER: _ClassVar[int]
+    SKIPPED_EVENT_IDS_FIELD_NUMBER: _ClassVar[int]
     refuted: int
     skipped: int
-    def __init__(self, refuted: _Optional[int] = ..., skipped: _Optional[int] = ...) -> None: ...
+    skipped_event_ids: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, refuted: _Optional[int] = ..., skipped: _Optional[int] = ..., skipped_event_ids: _Optional[_Iterable[str]] = ...) -> None: ...

@@ -111,7 +111,7 @@ class BacklogServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListEvents(self, request, context):
-        """ListEvents lists events, newest first, without their payloads. Role viewer. A page may hold fewer than asked for,
+        """ListEvents lists events in the order of time, without their payloads. Role viewer. A page may hold fewer than asked for,
         or none, and still have a next one: a page looks through a bounded number of events.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -161,7 +161,9 @@ class BacklogServiceServicer:
 
     def ConfirmEvents(self, request, context):
         """ConfirmEvents says that events are true which no signature covers, and applies them. Role operator. Safe to repeat.
-        Errors: UNAVAILABLE (SERVICE_UNAVAILABLE when the processor does not answer), RESOURCE_EXHAUSTED (OVERLOADED).
+        The audit log has those that were confirmed, also when applying them failed. Errors: UNAVAILABLE
+        (SERVICE_UNAVAILABLE when the processor does not answer: the events may be confirmed), RESOURCE_EXHAUSTED
+        (OVERLOADED; the events are confirmed and due).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

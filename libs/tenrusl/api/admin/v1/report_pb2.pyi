@@ -77,7 +77,7 @@ class GetWeeklyReportResponse(_message.Message):
     def __init__(self, time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., secret_max_age_days: _Optional[int] = ..., secrets: _Optional[_Iterable[_Union[SecretAge, _Mapping]]] = ..., retention: _Optional[_Iterable[_Union[RetentionState, _Mapping]]] = ..., oldest_day: _Optional[str] = ..., purged_days: _Optional[int] = ..., overdue_days: _Optional[int] = ..., held_payloads: _Optional[int] = ..., retained_payloads: _Optional[int] = ...) -> None: ...
 
 class SecretAge(_message.Message):
-    __slots__ = ("provider", "field", "version", "create_time", "age_days", "due", "rotating")
+    __slots__ = ("provider", "field", "version", "create_time", "age_days", "due", "rotating", "age_unknown")
     PROVIDER_FIELD_NUMBER: _ClassVar[int]
     FIELD_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -85,6 +85,7 @@ class SecretAge(_message.Message):
     AGE_DAYS_FIELD_NUMBER: _ClassVar[int]
     DUE_FIELD_NUMBER: _ClassVar[int]
     ROTATING_FIELD_NUMBER: _ClassVar[int]
+    AGE_UNKNOWN_FIELD_NUMBER: _ClassVar[int]
     provider: str
     field: str
     version: str
@@ -92,7 +93,8 @@ class SecretAge(_message.Message):
     age_days: int
     due: bool
     rotating: bool
-    def __init__(self, provider: _Optional[str] = ..., field: _Optional[str] = ..., version: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., age_days: _Optional[int] = ..., due: _Optional[bool] = ..., rotating: _Optional[bool] = ...) -> None: ...
+    age_unknown: bool
+    def __init__(self, provider: _Optional[str] = ..., field: _Optional[str] = ..., version: _Optional[str] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., age_days: _Optional[int] = ..., due: _Optional[bool] = ..., rotating: _Optional[bool] = ..., age_unknown: _Optional[bool] = ...) -> None: ...
 
 class RetentionState(_message.Message):
     __slots__ = ("provider", "days", "first_kept")

@@ -75,7 +75,7 @@ class ReportServiceServicer:
 
     def CaptureIncident(self, request, context):
         """CaptureIncident puts together all that is known of one event, with its payload. Role admin; each is in the audit
-        log. Never with a signature or a secret. A payload that is gone is no error: payload_missing says why.
+        log. Never with a signature or a secret: those that stand in the body are masked. A payload that is gone is no error: payload_missing says why.
         Errors: NOT_FOUND (EVENT_NOT_FOUND).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

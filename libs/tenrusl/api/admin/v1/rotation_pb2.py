@@ -26,7 +26,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#tenrusl/api/admin/v1/rotation.proto\x12\x14tenrusl.api.admin.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb2\x03\n\rSecretVersion\x12\x10\n\x08provider\x18\x01 \x01(\t\x12\r\n\x05\x66ield\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\t\x12\x32\n\x06status\x18\x04 \x01(\x0e\x32\".tenrusl.api.admin.v1.SecretStatus\x12\x18\n\x10\x66rom_environment\x18\x05 \x01(\x08\x12\x16\n\x0ein_environment\x18\x06 \x01(\x08\x12\r\n\x05owner\x18\x07 \x01(\t\x12\x0e\n\x06reason\x18\x08 \x01(\t\x12\x12\n\ncreated_by\x18\t \x01(\t\x12/\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rcomplete_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07matches\x18\r \x01(\x03\x12\x33\n\x0flast_match_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"k\n\x14\x42\x65ginRotationRequest\x12\x10\n\x08provider\x18\x01 \x01(\t\x12\r\n\x05\x66ield\x18\x02 \x01(\t\x12\x13\n\x06secret\x18\x03 \x01(\tB\x03\x80\x01\x01\x12\r\n\x05owner\x18\x04 \x01(\t\x12\x0e\n\x06reason\x18\x05 \x01(\t\"\x88\x01\n\x15\x42\x65ginRotationResponse\x12\x34\n\x07version\x18\x01 \x01(\x0b\x32#.tenrusl.api.admin.v1.SecretVersion\x12\x39\n\x0cold_versions\x18\x02 \x03(\x0b\x32#.tenrusl.api.admin.v1.SecretVersion\"5\n\x12GetRotationRequest\x12\x10\n\x08provider\x18\x01 \x01(\t\x12\r\n\x05\x66ield\x18\x02 \x01(\t\"\xc5\x02\n\x13GetRotationResponse\x12\x34\n\x07version\x18\x01 \x01(\x0b\x32#.tenrusl.api.admin.v1.SecretVersion\x12\x39\n\x0cold_versions\x18\x02 \x03(\x0b\x32#.tenrusl.api.admin.v1.SecretVersion\x12\x18\n\x10safe_to_complete\x18\x03 \x01(\x08\x12/\n\x08\x62lockers\x18\x04 \x03(\x0e\x32\x1d.tenrusl.api.admin.v1.Blocker\x12\"\n\x1arejections_per_hour_before\x18\x05 \x01(\x01\x12\x1f\n\x17rejections_per_hour_now\x18\x06 \x01(\x01\x12-\n\nquiet_time\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\"I\n\x17\x43ompleteRotationRequest\x12\x10\n\x08provider\x18\x01 \x01(\t\x12\r\n\x05\x66ield\x18\x02 \x01(\t\x12\r\n\x05\x66orce\x18\x03 \x01(\x08\"\x8f\x01\n\x18\x43ompleteRotationResponse\x12\x34\n\x07version\x18\x01 \x01(\x0b\x32#.tenrusl.api.admin.v1.SecretVersion\x12=\n\x10retired_versions\x18\x02 \x03(\x0b\x32#.tenrusl.api.admin.v1.SecretVersion\"K\n\x14\x41\x62ortRotationRequest\x12\x10\n\x08provider\x18\x01 \x01(\t\x12\r\n\x05\x66ield\x18\x02 \x01(\t\x12\x12\n\nleave_none\x18\x03 \x01(\x08\"M\n\x15\x41\x62ortRotationResponse\x12\x34\n\x07version\x18\x01 \x01(\x0b\x32#.tenrusl.api.admin.v1.SecretVersion\"k\n\x13RevokeSecretRequest\x12\x10\n\x08provider\x18\x01 \x01(\t\x12\r\n\x05\x66ield\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x12\n\nleave_none\x18\x05 \x01(\x08\"L\n\x14RevokeSecretResponse\x12\x34\n\x07version\x18\x01 \x01(\x0b\x32#.tenrusl.api.admin.v1.SecretVersion\"-\n\x19ListSecretVersionsRequest\x12\x10\n\x08provider\x18\x01 \x01(\t\"S\n\x1aListSecretVersionsResponse\x12\x35\n\x08versions\x18\x01 \x03(\x0b\x32#.tenrusl.api.admin.v1.SecretVersion*\xb1\x01\n\x0cSecretStatus\x12\x1d\n\x19SECRET_STATUS_UNSPECIFIED\x10\x00\x12\x16\n\x12SECRET_STATUS_NEXT\x10\x01\x12\x19\n\x15SECRET_STATUS_CURRENT\x10\x02\x12\x19\n\x15SECRET_STATUS_RETIRED\x10\x03\x12\x19\n\x15SECRET_STATUS_ABORTED\x10\x04\x12\x19\n\x15SECRET_STATUS_REVOKED\x10\x05*\xcb\x01\n\x07\x42locker\x12\x17\n\x13\x42LOCKER_UNSPECIFIED\x10\x00\x12\x14\n\x10\x42LOCKER_TOO_SOON\x10\x01\x12\x1d\n\x19\x42LOCKER_OLD_STILL_MATCHES\x10\x02\x12\x1d\n\x19\x42LOCKER_NEW_NEVER_MATCHED\x10\x03\x12\x1b\n\x17\x42LOCKER_REJECTIONS_ROSE\x10\x04\x12\x1a\n\x16\x42LOCKER_INGRESS_SILENT\x10\x05\x12\x1a\n\x16\x42LOCKER_INGRESS_BEHIND\x10\x06\x32\x9c\x05\n\x0fRotationService\x12h\n\rBeginRotation\x12*.tenrusl.api.admin.v1.BeginRotationRequest\x1a+.tenrusl.api.admin.v1.BeginRotationResponse\x12\x62\n\x0bGetRotation\x12(.tenrusl.api.admin.v1.GetRotationRequest\x1a).tenrusl.api.admin.v1.GetRotationResponse\x12q\n\x10\x43ompleteRotation\x12-.tenrusl.api.admin.v1.CompleteRotationRequest\x1a..tenrusl.api.admin.v1.CompleteRotationResponse\x12h\n\rAbortRotation\x12*.tenrusl.api.admin.v1.AbortRotationRequest\x1a+.tenrusl.api.admin.v1.AbortRotationResponse\x12\x65\n\x0cRevokeSecret\x12).tenrusl.api.admin.v1.RevokeSecretRequest\x1a*.tenrusl.api.admin.v1.RevokeSecretResponse\x12w\n\x12ListSecretVersions\x12/.tenrusl.api.admin.v1.ListSecretVersionsRequest\x1a\x30.tenrusl.api.admin.v1.ListSecretVersionsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#tenrusl/api/admin/v1/rotation.proto\x12\x14tenrusl.api.admin.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb2\x03\n\rSecretVersion\x12\x10\n\x08provider\x18\x01 \x01(\t\x12\r\n\x05\x66ield\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\t\x12\x32\n\x06status\x18\x04 \x01(\x0e\x32\".tenrusl.api.admin.v1.SecretStatus\x12\x18\n\x10\x66rom_environment\x18\x05 \x01(\x08\x12\x16\n\x0ein_environment\x18\x06 \x01(\x08\x12\r\n\x05owner\x18\x07 \x01(\t\x12\x0e\n\x06reason\x18\x08 \x01(\t\x12\x12\n\ncreated_by\x18\t \x01(\t\x12/\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rcomplete_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07matches\x18\r \x01(\x03\x12\x33\n\x0flast_match_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"k\n\x14\x42\x65ginRotationRequest\x12\x10\n\x08provider\x18\x01 \x01(\t\x12\r\n\x05\x66ield\x18\x02 \x01(\t\x12\x13\n\x06secret\x18\x03 \x01(\tB\x03\x80\x01\x01\x12\r\n\x05owner\x18\x04 \x01(\t\x12\x0e\n\x06reason\x18\x05 \x01(\t\"\x88\x01\n\x15\x42\x65ginRotationResponse\x12\x34\n\x07version\x18\x01 \x01(\x0b\x32#.tenrusl.api.admin.v1.SecretVersion\x12\x39\n\x0cold_versions\x18\x02 \x03(\x0b\x32#.tenrusl.api.admin.v1.SecretVersion\"5\n\x12GetRotationRequest\x12\x10\n\x08provider\x18\x01 \x01(\t\x12\r\n\x05\x66ield\x18\x02 \x01(\t\"\xf4\x02\n\x13GetRotationResponse\x12\x34\n\x07version\x18\x01 \x01(\x0b\x32#.tenrusl.api.admin.v1.SecretVersion\x12\x39\n\x0cold_versions\x18\x02 \x03(\x0b\x32#.tenrusl.api.admin.v1.SecretVersion\x12\x18\n\x10safe_to_complete\x18\x03 \x01(\x08\x12/\n\x08\x62lockers\x18\x04 \x03(\x0e\x32\x1d.tenrusl.api.admin.v1.Blocker\x12\"\n\x1arejections_per_hour_before\x18\x05 \x01(\x01\x12\x1f\n\x17rejections_per_hour_now\x18\x06 \x01(\x01\x12-\n\nquiet_time\x18\x07 \x01(\x0b\x32\x19.google.protobuf.Duration\x12-\n\nquiet_left\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\"I\n\x17\x43ompleteRotationRequest\x12\x10\n\x08provider\x18\x01 \x01(\t\x12\r\n\x05\x66ield\x18\x02 \x01(\t\x12\r\n\x05\x66orce\x18\x03 \x01(\x08\"\x8f\x01\n\x18\x43ompleteRotationResponse\x12\x34\n\x07version\x18\x01 \x01(\x0b\x32#.tenrusl.api.admin.v1.SecretVersion\x12=\n\x10retired_versions\x18\x02 \x03(\x0b\x32#.tenrusl.api.admin.v1.SecretVersion\"K\n\x14\x41\x62ortRotationRequest\x12\x10\n\x08provider\x18\x01 \x01(\t\x12\r\n\x05\x66ield\x18\x02 \x01(\t\x12\x12\n\nleave_none\x18\x03 \x01(\x08\"M\n\x15\x41\x62ortRotationResponse\x12\x34\n\x07version\x18\x01 \x01(\x0b\x32#.tenrusl.api.admin.v1.SecretVersion\"k\n\x13RevokeSecretRequest\x12\x10\n\x08provider\x18\x01 \x01(\t\x12\r\n\x05\x66ield\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x12\n\nleave_none\x18\x05 \x01(\x08\"L\n\x14RevokeSecretResponse\x12\x34\n\x07version\x18\x01 \x01(\x0b\x32#.tenrusl.api.admin.v1.SecretVersion\"-\n\x19ListSecretVersionsRequest\x12\x10\n\x08provider\x18\x01 \x01(\t\"S\n\x1aListSecretVersionsResponse\x12\x35\n\x08versions\x18\x01 \x03(\x0b\x32#.tenrusl.api.admin.v1.SecretVersion*\xb1\x01\n\x0cSecretStatus\x12\x1d\n\x19SECRET_STATUS_UNSPECIFIED\x10\x00\x12\x16\n\x12SECRET_STATUS_NEXT\x10\x01\x12\x19\n\x15SECRET_STATUS_CURRENT\x10\x02\x12\x19\n\x15SECRET_STATUS_RETIRED\x10\x03\x12\x19\n\x15SECRET_STATUS_ABORTED\x10\x04\x12\x19\n\x15SECRET_STATUS_REVOKED\x10\x05*\xec\x01\n\x07\x42locker\x12\x17\n\x13\x42LOCKER_UNSPECIFIED\x10\x00\x12\x14\n\x10\x42LOCKER_TOO_SOON\x10\x01\x12\x1d\n\x19\x42LOCKER_OLD_STILL_MATCHES\x10\x02\x12\x1d\n\x19\x42LOCKER_NEW_NEVER_MATCHED\x10\x03\x12\x1b\n\x17\x42LOCKER_REJECTIONS_ROSE\x10\x04\x12\x1a\n\x16\x42LOCKER_INGRESS_SILENT\x10\x05\x12\x1a\n\x16\x42LOCKER_INGRESS_BEHIND\x10\x06\x12\x1f\n\x1b\x42LOCKER_INGRESS_CANNOT_READ\x10\x07\x32\x9c\x05\n\x0fRotationService\x12h\n\rBeginRotation\x12*.tenrusl.api.admin.v1.BeginRotationRequest\x1a+.tenrusl.api.admin.v1.BeginRotationResponse\x12\x62\n\x0bGetRotation\x12(.tenrusl.api.admin.v1.GetRotationRequest\x1a).tenrusl.api.admin.v1.GetRotationResponse\x12q\n\x10\x43ompleteRotation\x12-.tenrusl.api.admin.v1.CompleteRotationRequest\x1a..tenrusl.api.admin.v1.CompleteRotationResponse\x12h\n\rAbortRotation\x12*.tenrusl.api.admin.v1.AbortRotationRequest\x1a+.tenrusl.api.admin.v1.AbortRotationResponse\x12\x65\n\x0cRevokeSecret\x12).tenrusl.api.admin.v1.RevokeSecretRequest\x1a*.tenrusl.api.admin.v1.RevokeSecretResponse\x12w\n\x12ListSecretVersions\x12/.tenrusl.api.admin.v1.ListSecretVersionsRequest\x1a\x30.tenrusl.api.admin.v1.ListSecretVersionsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,10 +35,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_BEGINROTATIONREQUEST'].fields_by_name['secret']._loaded_options = None
   _globals['_BEGINROTATIONREQUEST'].fields_by_name['secret']._serialized_options = b'\200\001\001'
-  _globals['_SECRETSTATUS']._serialized_start=1891
-  _globals['_SECRETSTATUS']._serialized_end=2068
-  _globals['_BLOCKER']._serialized_start=2071
-  _globals['_BLOCKER']._serialized_end=2274
+  _globals['_SECRETSTATUS']._serialized_start=1938
+  _globals['_SECRETSTATUS']._serialized_end=2115
+  _globals['_BLOCKER']._serialized_start=2118
+  _globals['_BLOCKER']._serialized_end=2354
   _globals['_SECRETVERSION']._serialized_start=127
   _globals['_SECRETVERSION']._serialized_end=561
   _globals['_BEGINROTATIONREQUEST']._serialized_start=563
@@ -48,23 +48,23 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETROTATIONREQUEST']._serialized_start=811
   _globals['_GETROTATIONREQUEST']._serialized_end=864
   _globals['_GETROTATIONRESPONSE']._serialized_start=867
-  _globals['_GETROTATIONRESPONSE']._serialized_end=1192
-  _globals['_COMPLETEROTATIONREQUEST']._serialized_start=1194
-  _globals['_COMPLETEROTATIONREQUEST']._serialized_end=1267
-  _globals['_COMPLETEROTATIONRESPONSE']._serialized_start=1270
-  _globals['_COMPLETEROTATIONRESPONSE']._serialized_end=1413
-  _globals['_ABORTROTATIONREQUEST']._serialized_start=1415
-  _globals['_ABORTROTATIONREQUEST']._serialized_end=1490
-  _globals['_ABORTROTATIONRESPONSE']._serialized_start=1492
-  _globals['_ABORTROTATIONRESPONSE']._serialized_end=1569
-  _globals['_REVOKESECRETREQUEST']._serialized_start=1571
-  _globals['_REVOKESECRETREQUEST']._serialized_end=1678
-  _globals['_REVOKESECRETRESPONSE']._serialized_start=1680
-  _globals['_REVOKESECRETRESPONSE']._serialized_end=1756
-  _globals['_LISTSECRETVERSIONSREQUEST']._serialized_start=1758
-  _globals['_LISTSECRETVERSIONSREQUEST']._serialized_end=1803
-  _globals['_LISTSECRETVERSIONSRESPONSE']._serialized_start=1805
-  _globals['_LISTSECRETVERSIONSRESPONSE']._serialized_end=1888
-  _globals['_ROTATIONSERVICE']._serialized_start=2277
-  _globals['_ROTATIONSERVICE']._serialized_end=2945
+  _globals['_GETROTATIONRESPONSE']._serialized_end=1239
+  _globals['_COMPLETEROTATIONREQUEST']._serialized_start=1241
+  _globals['_COMPLETEROTATIONREQUEST']._serialized_end=1314
+  _globals['_COMPLETEROTATIONRESPONSE']._serialized_start=1317
+  _globals['_COMPLETEROTATIONRESPONSE']._serialized_end=1460
+  _globals['_ABORTROTATIONREQUEST']._serialized_start=1462
+  _globals['_ABORTROTATIONREQUEST']._serialized_end=1537
+  _globals['_ABORTROTATIONRESPONSE']._serialized_start=1539
+  _globals['_ABORTROTATIONRESPONSE']._serialized_end=1616
+  _globals['_REVOKESECRETREQUEST']._serialized_start=1618
+  _globals['_REVOKESECRETREQUEST']._serialized_end=1725
+  _globals['_REVOKESECRETRESPONSE']._serialized_start=1727
+  _globals['_REVOKESECRETRESPONSE']._serialized_end=1803
+  _globals['_LISTSECRETVERSIONSREQUEST']._serialized_start=1805
+  _globals['_LISTSECRETVERSIONSREQUEST']._serialized_end=1850
+  _globals['_LISTSECRETVERSIONSRESPONSE']._serialized_start=1852
+  _globals['_LISTSECRETVERSIONSRESPONSE']._serialized_end=1935
+  _globals['_ROTATIONSERVICE']._serialized_start=2357
+  _globals['_ROTATIONSERVICE']._serialized_end=3025
 # @@protoc_insertion_point(module_scope)

@@ -29,6 +29,7 @@ class Blocker(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     BLOCKER_REJECTIONS_ROSE: _ClassVar[Blocker]
     BLOCKER_INGRESS_SILENT: _ClassVar[Blocker]
     BLOCKER_INGRESS_BEHIND: _ClassVar[Blocker]
+    BLOCKER_INGRESS_CANNOT_READ: _ClassVar[Blocker]
 SECRET_STATUS_UNSPECIFIED: SecretStatus
 SECRET_STATUS_NEXT: SecretStatus
 SECRET_STATUS_CURRENT: SecretStatus
@@ -42,6 +43,7 @@ BLOCKER_NEW_NEVER_MATCHED: Blocker
 BLOCKER_REJECTIONS_ROSE: Blocker
 BLOCKER_INGRESS_SILENT: Blocker
 BLOCKER_INGRESS_BEHIND: Blocker
+BLOCKER_INGRESS_CANNOT_READ: Blocker
 
 class SecretVersion(_message.Message):
     __slots__ = ("provider", "field", "version", "status", "from_environment", "in_environment", "owner", "reason", "created_by", "create_time", "complete_time", "end_time", "matches", "last_match_time")
@@ -106,7 +108,7 @@ class GetRotationRequest(_message.Message):
     def __init__(self, provider: _Optional[str] = ..., field: _Optional[str] = ...) -> None: ...
 
 class GetRotationResponse(_message.Message):
-    __slots__ = ("version", "old_versions", "safe_to_complete", "blockers", "rejections_per_hour_before", "rejections_per_hour_now", "quiet_time")
+    __slots__ = ("version", "old_versions", "safe_to_complete", "blockers", "rejections_per_hour_before", "rejections_per_hour_now", "quiet_time", "quiet_left")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     OLD_VERSIONS_FIELD_NUMBER: _ClassVar[int]
     SAFE_TO_COMPLETE_FIELD_NUMBER: _ClassVar[int]
@@ -114,6 +116,7 @@ class GetRotationResponse(_message.Message):
     REJECTIONS_PER_HOUR_BEFORE_FIELD_NUMBER: _ClassVar[int]
     REJECTIONS_PER_HOUR_NOW_FIELD_NUMBER: _ClassVar[int]
     QUIET_TIME_FIELD_NUMBER: _ClassVar[int]
+    QUIET_LEFT_FIELD_NUMBER: _ClassVar[int]
     version: SecretVersion
     old_versions: _containers.RepeatedCompositeFieldContainer[SecretVersion]
     safe_to_complete: bool
@@ -121,7 +124,8 @@ class GetRotationResponse(_message.Message):
     rejections_per_hour_before: float
     rejections_per_hour_now: float
     quiet_time: _duration_pb2.Duration
-    def __init__(self, version: _Optional[_Union[SecretVersion, _Mapping]] = ..., old_versions: _Optional[_Iterable[_Union[SecretVersion, _Mapping]]] = ..., safe_to_complete: _Optional[bool] = ..., blockers: _Optional[_Iterable[_Union[Blocker, str]]] = ..., rejections_per_hour_before: _Optional[float] = ..., rejections_per_hour_now: _Optional[float] = ..., quiet_time: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+    quiet_left: _duration_pb2.Duration
+    def __init__(self, version: _Optional[_Union[SecretVersion, _Mapping]] = ..., old_versions: _Optional[_Iterable[_Union[SecretVersion, _Mapping]]] = ..., safe_to_complete: _Optional[bool] = ..., blockers: _Optional[_Iterable[_Union[Blocker, str]]] = ..., rejections_per_hour_before: _Optional[float] = ..., rejections_per_hour_now: _Optional[float] = ..., quiet_time: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., quiet_left: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class CompleteRotationRequest(_message.Message):
     __slots__ = ("provider", "field", "force")

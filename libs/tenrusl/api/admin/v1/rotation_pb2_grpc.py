@@ -78,7 +78,9 @@ class RotationServiceServicer:
     def BeginRotation(self, request, context):
         """BeginRotation brings in a new version. Both are accepted from then on, by every ingress within 5 seconds. What the
         environment of ingress holds becomes a version of its own.
-        Errors: INVALID_ARGUMENT also for a secret that is empty, short, of no use to the provider, or known;
+        A secret that was retired or aborted may come again, as a new version.
+        Errors: INVALID_ARGUMENT also for a secret that is empty, short, of no use to the provider, accepted already or
+        revoked, and for a field by whose versions webhooks are not counted, which is changed in the environment;
         FAILED_PRECONDITION (ROTATION_OPEN), NOT_FOUND (SECRET_NOT_FOUND) where there is no secret to be rotated.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -110,8 +112,10 @@ class RotationServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RevokeSecret(self, request, context):
-        """RevokeSecret refuses a version at once and for ever: it has leaked.
-        Errors: NOT_FOUND (SECRET_NOT_FOUND), FAILED_PRECONDITION (LAST_SECRET unless allowed).
+        """RevokeSecret refuses a secret at once and for ever: it has leaked. Every other version with the same secret is
+        revoked with it, and copies in the environment are refused.
+        Errors: NOT_FOUND (SECRET_NOT_FOUND), FAILED_PRECONDITION (LAST_SECRET unless allowed; SECRET_AMBIGUOUS where
+        several secrets of the environment have this name, as while ingresses are replaced).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -91,6 +91,7 @@ class ErrorReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ERROR_REASON_SECRET_NOT_FOUND: _ClassVar[ErrorReason]
     ERROR_REASON_LAST_SECRET: _ClassVar[ErrorReason]
     ERROR_REASON_PAYLOAD_SEALED: _ClassVar[ErrorReason]
+    ERROR_REASON_SECRET_AMBIGUOUS: _ClassVar[ErrorReason]
 PAYMENT_STATUS_UNSPECIFIED: PaymentStatus
 PAYMENT_STATUS_PENDING: PaymentStatus
 PAYMENT_STATUS_AUTHORIZED: PaymentStatus
@@ -162,6 +163,7 @@ ERROR_REASON_ROTATION_NOT_SAFE: ErrorReason
 ERROR_REASON_SECRET_NOT_FOUND: ErrorReason
 ERROR_REASON_LAST_SECRET: ErrorReason
 ERROR_REASON_PAYLOAD_SEALED: ErrorReason
+ERROR_REASON_SECRET_AMBIGUOUS: ErrorReason
 
 class Payment(_message.Message):
     __slots__ = ("id", "provider", "payment_ref", "merchant_ref", "provider_ref", "status", "amount_minor", "currency", "create_time", "update_time")

@@ -86,7 +86,8 @@ class PaymentServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListPayments(self, request, context):
-        """ListPayments lists payments, newest first. Errors: INVALID_ARGUMENT, UNAVAILABLE.
+        """ListPayments lists payments, newest first. A page may hold fewer than asked for, or none, and still have a next
+        one: a page looks through a bounded number of payments. Errors: INVALID_ARGUMENT, UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

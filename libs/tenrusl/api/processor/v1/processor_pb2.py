@@ -25,39 +25,35 @@ _sym_db = _symbol_database.Default()
 from tenrusl.api.common.v1 import common_pb2 as tenrusl_dot_api_dot_common_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(tenrusl/api/processor/v1/processor.proto\x12\x18tenrusl.api.processor.v1\x1a\"tenrusl/api/common/v1/common.proto\"\xa8\x01\n\x14ProcessEventsRequest\x12\x11\n\tevent_ids\x18\x01 \x03(\t\x12\r\n\x05\x66orce\x18\x02 \x01(\x08\x12\x14\n\x0cmax_attempts\x18\x03 \x01(\x05\x12\x30\n\x04mode\x18\x04 \x01(\x0e\x32\".tenrusl.api.common.v1.BackoffMode\x12\x10\n\x08hand_off\x18\x05 \x01(\x08\x12\x14\n\x0ctraceparents\x18\x06 \x03(\t\"O\n\x15ProcessEventsResponse\x12\x36\n\x07results\x18\x01 \x03(\x0b\x32%.tenrusl.api.processor.v1.EventResult\"r\n\x0b\x45ventResult\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12;\n\x06status\x18\x02 \x01(\x0e\x32+.tenrusl.api.processor.v1.EventResultStatus\x12\x14\n\x0c\x66\x61ilure_code\x18\x03 \x01(\t\"W\n\x1cListUnconfirmedEventsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x10\n\x08provider\x18\x03 \x01(\t\"f\n\x1dListUnconfirmedEventsResponse\x12,\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1c.tenrusl.api.common.v1.Event\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"?\n\x14\x43onfirmEventsRequest\x12\x11\n\tevent_ids\x18\x01 \x03(\t\x12\x14\n\x0c\x63onfirmed_by\x18\x02 \x01(\t\"O\n\x15\x43onfirmEventsResponse\x12\x36\n\x07results\x18\x01 \x03(\x0b\x32%.tenrusl.api.processor.v1.EventResult\"<\n\x13RefuteEventsRequest\x12\x11\n\tevent_ids\x18\x01 \x03(\t\x12\x12\n\nrefuted_by\x18\x02 \x01(\t\"N\n\x14RefuteEventsResponse\x12\x36\n\x07results\x18\x01 \x03(\x0b\x32%.tenrusl.api.processor.v1.EventResult\":\n\x13LookUpEventsRequest\x12\x10\n\x08provider\x18\x01 \x01(\t\x12\x11\n\tevent_ids\x18\x02 \x03(\t\"N\n\x14LookUpEventsResponse\x12\x36\n\x07results\x18\x01 \x03(\x0b\x32%.tenrusl.api.processor.v1.EventLookup\"\xb4\x01\n\x0b\x45ventLookup\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x0f\n\x07missing\x18\x02 \x01(\x08\x12\n\n\x02id\x18\x03 \x01(\t\x12\x32\n\x06status\x18\x04 \x01(\x0e\x32\".tenrusl.api.common.v1.EventStatus\x12\x10\n\x08\x61ttempts\x18\x05 \x01(\x05\x12\x12\n\ndeliveries\x18\x06 \x01(\x05\x12\x1c\n\x14unauthenticated_body\x18\x07 \x01(\x08*\x87\x02\n\x11\x45ventResultStatus\x12#\n\x1f\x45VENT_RESULT_STATUS_UNSPECIFIED\x10\x00\x12!\n\x1d\x45VENT_RESULT_STATUS_PROCESSED\x10\x01\x12\x1e\n\x1a\x45VENT_RESULT_STATUS_FAILED\x10\x02\x12#\n\x1f\x45VENT_RESULT_STATUS_DEAD_LETTER\x10\x03\x12\x1f\n\x1b\x45VENT_RESULT_STATUS_SKIPPED\x10\x04\x12#\n\x1f\x45VENT_RESULT_STATUS_UNCONFIRMED\x10\x05\x12\x1f\n\x1b\x45VENT_RESULT_STATUS_CLAIMED\x10\x06\x32\xdf\x04\n\x10ProcessorService\x12p\n\rProcessEvents\x12..tenrusl.api.processor.v1.ProcessEventsRequest\x1a/.tenrusl.api.processor.v1.ProcessEventsResponse\x12\x88\x01\n\x15ListUnconfirmedEvents\x12\x36.tenrusl.api.processor.v1.ListUnconfirmedEventsRequest\x1a\x37.tenrusl.api.processor.v1.ListUnconfirmedEventsResponse\x12p\n\rConfirmEvents\x12..tenrusl.api.processor.v1.ConfirmEventsRequest\x1a/.tenrusl.api.processor.v1.ConfirmEventsResponse\x12m\n\x0cRefuteEvents\x12-.tenrusl.api.processor.v1.RefuteEventsRequest\x1a..tenrusl.api.processor.v1.RefuteEventsResponse\x12m\n\x0cLookUpEvents\x12-.tenrusl.api.processor.v1.LookUpEventsRequest\x1a..tenrusl.api.processor.v1.LookUpEventsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(tenrusl/api/processor/v1/processor.proto\x12\x18tenrusl.api.processor.v1\x1a\"tenrusl/api/common/v1/common.proto\"\xa8\x01\n\x14ProcessEventsRequest\x12\x11\n\tevent_ids\x18\x01 \x03(\t\x12\r\n\x05\x66orce\x18\x02 \x01(\x08\x12\x14\n\x0cmax_attempts\x18\x03 \x01(\x05\x12\x30\n\x04mode\x18\x04 \x01(\x0e\x32\".tenrusl.api.common.v1.BackoffMode\x12\x10\n\x08hand_off\x18\x05 \x01(\x08\x12\x14\n\x0ctraceparents\x18\x06 \x03(\t\"O\n\x15ProcessEventsResponse\x12\x36\n\x07results\x18\x01 \x03(\x0b\x32%.tenrusl.api.processor.v1.EventResult\"r\n\x0b\x45ventResult\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12;\n\x06status\x18\x02 \x01(\x0e\x32+.tenrusl.api.processor.v1.EventResultStatus\x12\x14\n\x0c\x66\x61ilure_code\x18\x03 \x01(\t\"M\n\x14\x43onfirmEventsRequest\x12\x11\n\tevent_ids\x18\x01 \x03(\t\x12\x14\n\x0c\x63onfirmed_by\x18\x02 \x01(\t\x12\x0c\n\x04role\x18\x03 \x01(\t\"O\n\x15\x43onfirmEventsResponse\x12\x36\n\x07results\x18\x01 \x03(\x0b\x32%.tenrusl.api.processor.v1.EventResult\"J\n\x13RefuteEventsRequest\x12\x11\n\tevent_ids\x18\x01 \x03(\t\x12\x12\n\nrefuted_by\x18\x02 \x01(\t\x12\x0c\n\x04role\x18\x03 \x01(\t\"N\n\x14RefuteEventsResponse\x12\x36\n\x07results\x18\x01 \x03(\x0b\x32%.tenrusl.api.processor.v1.EventResult\":\n\x13LookUpEventsRequest\x12\x10\n\x08provider\x18\x01 \x01(\t\x12\x11\n\tevent_ids\x18\x02 \x03(\t\"N\n\x14LookUpEventsResponse\x12\x36\n\x07results\x18\x01 \x03(\x0b\x32%.tenrusl.api.processor.v1.EventLookup\"\xb4\x01\n\x0b\x45ventLookup\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x0f\n\x07missing\x18\x02 \x01(\x08\x12\n\n\x02id\x18\x03 \x01(\t\x12\x32\n\x06status\x18\x04 \x01(\x0e\x32\".tenrusl.api.common.v1.EventStatus\x12\x10\n\x08\x61ttempts\x18\x05 \x01(\x05\x12\x12\n\ndeliveries\x18\x06 \x01(\x05\x12\x1c\n\x14unauthenticated_body\x18\x07 \x01(\x08*\x87\x02\n\x11\x45ventResultStatus\x12#\n\x1f\x45VENT_RESULT_STATUS_UNSPECIFIED\x10\x00\x12!\n\x1d\x45VENT_RESULT_STATUS_PROCESSED\x10\x01\x12\x1e\n\x1a\x45VENT_RESULT_STATUS_FAILED\x10\x02\x12#\n\x1f\x45VENT_RESULT_STATUS_DEAD_LETTER\x10\x03\x12\x1f\n\x1b\x45VENT_RESULT_STATUS_SKIPPED\x10\x04\x12#\n\x1f\x45VENT_RESULT_STATUS_UNCONFIRMED\x10\x05\x12\x1f\n\x1b\x45VENT_RESULT_STATUS_CLAIMED\x10\x06\x32\xd4\x03\n\x10ProcessorService\x12p\n\rProcessEvents\x12..tenrusl.api.processor.v1.ProcessEventsRequest\x1a/.tenrusl.api.processor.v1.ProcessEventsResponse\x12p\n\rConfirmEvents\x12..tenrusl.api.processor.v1.ConfirmEventsRequest\x1a/.tenrusl.api.processor.v1.ConfirmEventsResponse\x12m\n\x0cRefuteEvents\x12-.tenrusl.api.processor.v1.RefuteEventsRequest\x1a..tenrusl.api.processor.v1.RefuteEventsResponse\x12m\n\x0cLookUpEvents\x12-.tenrusl.api.processor.v1.LookUpEventsRequest\x1a..tenrusl.api.processor.v1.LookUpEventsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tenrusl.api.processor.v1.processor_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_EVENTRESULTSTATUS']._serialized_start=1279
-  _globals['_EVENTRESULTSTATUS']._serialized_end=1542
+  _globals['_EVENTRESULTSTATUS']._serialized_start=1114
+  _globals['_EVENTRESULTSTATUS']._serialized_end=1377
   _globals['_PROCESSEVENTSREQUEST']._serialized_start=107
   _globals['_PROCESSEVENTSREQUEST']._serialized_end=275
   _globals['_PROCESSEVENTSRESPONSE']._serialized_start=277
   _globals['_PROCESSEVENTSRESPONSE']._serialized_end=356
   _globals['_EVENTRESULT']._serialized_start=358
   _globals['_EVENTRESULT']._serialized_end=472
-  _globals['_LISTUNCONFIRMEDEVENTSREQUEST']._serialized_start=474
-  _globals['_LISTUNCONFIRMEDEVENTSREQUEST']._serialized_end=561
-  _globals['_LISTUNCONFIRMEDEVENTSRESPONSE']._serialized_start=563
-  _globals['_LISTUNCONFIRMEDEVENTSRESPONSE']._serialized_end=665
-  _globals['_CONFIRMEVENTSREQUEST']._serialized_start=667
-  _globals['_CONFIRMEVENTSREQUEST']._serialized_end=730
-  _globals['_CONFIRMEVENTSRESPONSE']._serialized_start=732
-  _globals['_CONFIRMEVENTSRESPONSE']._serialized_end=811
-  _globals['_REFUTEEVENTSREQUEST']._serialized_start=813
-  _globals['_REFUTEEVENTSREQUEST']._serialized_end=873
-  _globals['_REFUTEEVENTSRESPONSE']._serialized_start=875
-  _globals['_REFUTEEVENTSRESPONSE']._serialized_end=953
-  _globals['_LOOKUPEVENTSREQUEST']._serialized_start=955
-  _globals['_LOOKUPEVENTSREQUEST']._serialized_end=1013
-  _globals['_LOOKUPEVENTSRESPONSE']._serialized_start=1015
-  _globals['_LOOKUPEVENTSRESPONSE']._serialized_end=1093
-  _globals['_EVENTLOOKUP']._serialized_start=1096
-  _globals['_EVENTLOOKUP']._serialized_end=1276
-  _globals['_PROCESSORSERVICE']._serialized_start=1545
-  _globals['_PROCESSORSERVICE']._serialized_end=2152
+  _globals['_CONFIRMEVENTSREQUEST']._serialized_start=474
+  _globals['_CONFIRMEVENTSREQUEST']._serialized_end=551
+  _globals['_CONFIRMEVENTSRESPONSE']._serialized_start=553
+  _globals['_CONFIRMEVENTSRESPONSE']._serialized_end=632
+  _globals['_REFUTEEVENTSREQUEST']._serialized_start=634
+  _globals['_REFUTEEVENTSREQUEST']._serialized_end=708
+  _globals['_REFUTEEVENTSRESPONSE']._serialized_start=710
+  _globals['_REFUTEEVENTSRESPONSE']._serialized_end=788
+  _globals['_LOOKUPEVENTSREQUEST']._serialized_start=790
+  _globals['_LOOKUPEVENTSREQUEST']._serialized_end=848
+  _globals['_LOOKUPEVENTSRESPONSE']._serialized_start=850
+  _globals['_LOOKUPEVENTSRESPONSE']._serialized_end=928
+  _globals['_EVENTLOOKUP']._serialized_start=931
+  _globals['_EVENTLOOKUP']._serialized_end=1111
+  _globals['_PROCESSORSERVICE']._serialized_start=1380
+  _globals['_PROCESSORSERVICE']._serialized_end=1848
 # @@protoc_insertion_point(module_scope)

@@ -57,31 +57,15 @@ class EventResult(_message.Message):
     failure_code: str
     def __init__(self, event_id: _Optional[str] = ..., status: _Optional[_Union[EventResultStatus, str]] = ..., failure_code: _Optional[str] = ...) -> None: ...
 
-class ListUnconfirmedEventsRequest(_message.Message):
-    __slots__ = ("page_size", "page_token", "provider")
-    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
-    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
-    PROVIDER_FIELD_NUMBER: _ClassVar[int]
-    page_size: int
-    page_token: str
-    provider: str
-    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., provider: _Optional[str] = ...) -> None: ...
-
-class ListUnconfirmedEventsResponse(_message.Message):
-    __slots__ = ("events", "next_page_token")
-    EVENTS_FIELD_NUMBER: _ClassVar[int]
-    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
-    events: _containers.RepeatedCompositeFieldContainer[_common_pb2.Event]
-    next_page_token: str
-    def __init__(self, events: _Optional[_Iterable[_Union[_common_pb2.Event, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
-
 class ConfirmEventsRequest(_message.Message):
-    __slots__ = ("event_ids", "confirmed_by")
+    __slots__ = ("event_ids", "confirmed_by", "role")
     EVENT_IDS_FIELD_NUMBER: _ClassVar[int]
     CONFIRMED_BY_FIELD_NUMBER: _ClassVar[int]
+    ROLE_FIELD_NUMBER: _ClassVar[int]
     event_ids: _containers.RepeatedScalarFieldContainer[str]
     confirmed_by: str
-    def __init__(self, event_ids: _Optional[_Iterable[str]] = ..., confirmed_by: _Optional[str] = ...) -> None: ...
+    role: str
+    def __init__(self, event_ids: _Optional[_Iterable[str]] = ..., confirmed_by: _Optional[str] = ..., role: _Optional[str] = ...) -> None: ...
 
 class ConfirmEventsResponse(_message.Message):
     __slots__ = ("results",)
@@ -90,12 +74,14 @@ class ConfirmEventsResponse(_message.Message):
     def __init__(self, results: _Optional[_Iterable[_Union[EventResult, _Mapping]]] = ...) -> None: ...
 
 class RefuteEventsRequest(_message.Message):
-    __slots__ = ("event_ids", "refuted_by")
+    __slots__ = ("event_ids", "refuted_by", "role")
     EVENT_IDS_FIELD_NUMBER: _ClassVar[int]
     REFUTED_BY_FIELD_NUMBER: _ClassVar[int]
+    ROLE_FIELD_NUMBER: _ClassVar[int]
     event_ids: _containers.RepeatedScalarFieldContainer[str]
     refuted_by: str
-    def __init__(self, event_ids: _Optional[_Iterable[str]] = ..., refuted_by: _Optional[str] = ...) -> None: ...
+    role: str
+    def __init__(self, event_ids: _Optional[_Iterable[str]] = ..., refuted_by: _Optional[str] = ..., role: _Optional[str] = ...) -> None: ...
 
 class RefuteEventsResponse(_message.Message):
     __slots__ = ("results",)

@@ -40,11 +40,6 @@ class ProcessorServiceStub:
                 request_serializer=tenrusl_dot_api_dot_processor_dot_v1_dot_processor__pb2.ProcessEventsRequest.SerializeToString,
                 response_deserializer=tenrusl_dot_api_dot_processor_dot_v1_dot_processor__pb2.ProcessEventsResponse.FromString,
                 _registered_method=True)
-        self.ListUnconfirmedEvents = channel.unary_unary(
-                '/tenrusl.api.processor.v1.ProcessorService/ListUnconfirmedEvents',
-                request_serializer=tenrusl_dot_api_dot_processor_dot_v1_dot_processor__pb2.ListUnconfirmedEventsRequest.SerializeToString,
-                response_deserializer=tenrusl_dot_api_dot_processor_dot_v1_dot_processor__pb2.ListUnconfirmedEventsResponse.FromString,
-                _registered_method=True)
         self.ConfirmEvents = channel.unary_unary(
                 '/tenrusl.api.processor.v1.ProcessorService/ConfirmEvents',
                 request_serializer=tenrusl_dot_api_dot_processor_dot_v1_dot_processor__pb2.ConfirmEventsRequest.SerializeToString,
@@ -76,16 +71,9 @@ class ProcessorServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def ListUnconfirmedEvents(self, request, context):
-        """ListUnconfirmedEvents lists the events that wait for confirmation, oldest first.
-        Errors: INVALID_ARGUMENT, UNAVAILABLE (DATABASE_UNAVAILABLE).
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
     def ConfirmEvents(self, request, context):
-        """ConfirmEvents takes down that somebody says that events are true, and applies them. Safe to repeat.
+        """ConfirmEvents takes down that an operator says that events are true, writes it into the audit log, and applies
+        them. Safe to repeat. It is for admin, which has asked for the operator's key.
         Errors: INVALID_ARGUMENT, UNAVAILABLE (DATABASE_UNAVAILABLE), RESOURCE_EXHAUSTED (OVERLOADED; the events are
         confirmed and due).
         """
@@ -94,7 +82,8 @@ class ProcessorServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RefuteEvents(self, request, context):
-        """RefuteEvents sets events aside as dead letters, since somebody says that they are not true. Safe to repeat.
+        """RefuteEvents sets events aside as dead letters, since an operator says that they are not true, and writes it into
+        the audit log. Safe to repeat. It is for admin, which has asked for the operator's key.
         Errors: INVALID_ARGUMENT, UNAVAILABLE (DATABASE_UNAVAILABLE).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -116,11 +105,6 @@ def add_ProcessorServiceServicer_to_server(servicer, server):
                     servicer.ProcessEvents,
                     request_deserializer=tenrusl_dot_api_dot_processor_dot_v1_dot_processor__pb2.ProcessEventsRequest.FromString,
                     response_serializer=tenrusl_dot_api_dot_processor_dot_v1_dot_processor__pb2.ProcessEventsResponse.SerializeToString,
-            ),
-            'ListUnconfirmedEvents': grpc.unary_unary_rpc_method_handler(
-                    servicer.ListUnconfirmedEvents,
-                    request_deserializer=tenrusl_dot_api_dot_processor_dot_v1_dot_processor__pb2.ListUnconfirmedEventsRequest.FromString,
-                    response_serializer=tenrusl_dot_api_dot_processor_dot_v1_dot_processor__pb2.ListUnconfirmedEventsResponse.SerializeToString,
             ),
             'ConfirmEvents': grpc.unary_unary_rpc_method_handler(
                     servicer.ConfirmEvents,
@@ -166,33 +150,6 @@ class ProcessorService:
             '/tenrusl.api.processor.v1.ProcessorService/ProcessEvents',
             tenrusl_dot_api_dot_processor_dot_v1_dot_processor__pb2.ProcessEventsRequest.SerializeToString,
             tenrusl_dot_api_dot_processor_dot_v1_dot_processor__pb2.ProcessEventsResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def ListUnconfirmedEvents(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/tenrusl.api.processor.v1.ProcessorService/ListUnconfirmedEvents',
-            tenrusl_dot_api_dot_processor_dot_v1_dot_processor__pb2.ListUnconfirmedEventsRequest.SerializeToString,
-            tenrusl_dot_api_dot_processor_dot_v1_dot_processor__pb2.ListUnconfirmedEventsResponse.FromString,
             options,
             channel_credentials,
             insecure,

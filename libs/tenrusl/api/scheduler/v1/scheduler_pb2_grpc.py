@@ -30,6 +30,8 @@ class SchedulerServiceStub:
     a time over all replicas; a call that meets another run answers with already_running, and that is a success.
     Errors of all three: INVALID_ARGUMENT names fields; UNAVAILABLE when Redis (REDIS_UNAVAILABLE), PostgreSQL
     (DATABASE_UNAVAILABLE) or the processor (SERVICE_UNAVAILABLE) does not answer; what was done until then stays done.
+    Each call but a purge's dry run is noted in the audit log: runs before anything is done and with their numbers at the
+    end, holds together with the change. What the scheduler does by itself is not.
     """
 
     def __init__(self, channel):
@@ -70,6 +72,8 @@ class SchedulerServiceServicer:
     a time over all replicas; a call that meets another run answers with already_running, and that is a success.
     Errors of all three: INVALID_ARGUMENT names fields; UNAVAILABLE when Redis (REDIS_UNAVAILABLE), PostgreSQL
     (DATABASE_UNAVAILABLE) or the processor (SERVICE_UNAVAILABLE) does not answer; what was done until then stays done.
+    Each call but a purge's dry run is noted in the audit log: runs before anything is done and with their numbers at the
+    end, holds together with the change. What the scheduler does by itself is not.
     """
 
     def RetryDueEvents(self, request, context):
@@ -153,6 +157,8 @@ class SchedulerService:
     a time over all replicas; a call that meets another run answers with already_running, and that is a success.
     Errors of all three: INVALID_ARGUMENT names fields; UNAVAILABLE when Redis (REDIS_UNAVAILABLE), PostgreSQL
     (DATABASE_UNAVAILABLE) or the processor (SERVICE_UNAVAILABLE) does not answer; what was done until then stays done.
+    Each call but a purge's dry run is noted in the audit log: runs before anything is done and with their numbers at the
+    end, holds together with the change. What the scheduler does by itself is not.
     """
 
     @staticmethod

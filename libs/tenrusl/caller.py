@@ -21,7 +21,9 @@ class Caller:
         """The name of the operator's key."""
         return self.operator.name
 
-    def did(self, action: str, target: str, *, at: datetime, after: Values | None = None) -> AuditEntry:
+    def did(
+        self, action: str, target: str, *, at: datetime, before: Values | None = None, after: Values | None = None
+    ) -> AuditEntry:
         """An entry of the audit log."""
         return AuditEntry(
             at=at,
@@ -30,6 +32,7 @@ class Caller:
             action=action,
             target=target,
             request_id=self.request_id,
+            before=before,
             after=after,
         )
 
