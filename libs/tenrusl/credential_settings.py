@@ -37,7 +37,7 @@ def read_credentials(env: Mapping[str, str]) -> tuple[CredentialVersions, list[s
     """
     found: dict[str, dict[str, dict[str, Secret]]] = {}
     problems: list[str] = []
-    for name in _credential_variables(env):
+    for name in credential_variables(env):
         text = env[name]
         if name.startswith(_SECRET_PREFIX):
             rest, field = name.removeprefix(_SECRET_PREFIX), DEFAULT_FIELD
@@ -79,10 +79,11 @@ def credential_variable(provider: str, field: str, version: str) -> str:
 
 def credential_files(env: Mapping[str, str]) -> tuple[Path, ...]:
     """The files that credentials are read from, to be read again when they change."""
-    return tuple(Path(env[name]) for name in _credential_variables(env) if name.endswith(_FILE_SUFFIX))
+    return tuple(Path(env[name]) for name in credential_variables(env) if name.endswith(_FILE_SUFFIX))
 
 
-def _credential_variables(env: Mapping[str, str]) -> list[str]:
+def credential_variables(env: Mapping[str, str]) -> list[str]:
+    """The variables of `env` that set credentials."""
     return [
         name
         for name in sorted(env)

@@ -63,13 +63,17 @@ def read_overrides(env: Mapping[str, str]) -> tuple[dict[str, int], list[str]]:
     parse = integer(1, MAX_RETENTION_DAYS)
     overrides: dict[str, int] = {}
     problems: list[str] = []
-    for name in sorted(env):
-        if env[name] and name.startswith(f"{_SETTING}_"):
-            try:
-                overrides[name.removeprefix(f"{_SETTING}_").lower()] = parse(env[name])
-            except ValueError as exc:
-                problems.append(f"{name}: {exc}")
+    for name in override_variables(env):
+        try:
+            overrides[name.removeprefix(f"{_SETTING}_").lower()] = parse(env[name])
+        except ValueError as exc:
+            problems.append(f"{name}: {exc}")
     return overrides, problems
+
+
+def override_variables(env: Mapping[str, str]) -> list[str]:
+    """The variables of `env` that set the days of one provider."""
+    return [name for name in sorted(env) if env[name] and name.startswith(f"{_SETTING}_")]
 
 
 def _first_kept(days: int, now: datetime) -> date:

@@ -11,6 +11,7 @@ import typer
 
 from tenrusl.cli.audit import audit
 from tenrusl.cli.backlog import backlog
+from tenrusl.cli.config import config
 from tenrusl.cli.dead_letters import dead_letters
 from tenrusl.cli.documents import Json
 from tenrusl.cli.health import health
@@ -61,6 +62,7 @@ def migrate(json: Json = False) -> None:
 
 app.command()(simulate)
 app.command()(health)
+app.add_typer(config, name="config")
 app.add_typer(backlog, name="backlog")
 app.add_typer(events, name="events")
 app.add_typer(dead_letters, name="dead-letters")

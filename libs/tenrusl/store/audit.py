@@ -1,4 +1,4 @@
-"""The audit log: appended to, never changed. See docs/decisions/0016-audit-log.md.
+"""The audit log: appended to, never changed. See docs/decisions/0021-audit-log.md.
 
 Each entry has a code under a key of APP_KEY, over itself and the code of the entry before; a head, with a code of its
 own, says which entry is the last. tenrusl.store.audit_verification reads them again.
