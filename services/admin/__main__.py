@@ -2,17 +2,21 @@
 
 import asyncio
 import sys
+from datetime import timedelta
 
 from prometheus_client import CollectorRegistry
 
 from services.admin.audit import Audit
 from services.admin.audit_servicer import AuditServicer
 from services.admin.backlog_graph import build_backlog_servicer
+from services.admin.key_usage import Usage
+from services.admin.keys_servicer import KeysServicer
 from services.admin.payments import Payments
 from services.admin.payments_servicer import PaymentsServicer
 from services.admin.rejected import RejectedWebhooks
 from services.admin.rejected_servicer import RejectedServicer
 from services.admin.report_graph import build_report_servicer
+from services.admin.rewrap import Rewrap
 from services.admin.roles import ROLES
 from services.admin.rotate import Rotations
 from services.admin.rotation_servicer import RotationServicer
@@ -23,6 +27,8 @@ from tenrusl.api.admin.v1 import (
     audit_pb2_grpc,
     backlog_pb2,
     backlog_pb2_grpc,
+    keys_pb2,
+    keys_pb2_grpc,
     payments_pb2,
     payments_pb2_grpc,
     rejected_pb2,
@@ -37,7 +43,7 @@ from tenrusl.api.admin.v1 import (
 from tenrusl.clock import SystemClock
 from tenrusl.coordination.client import build_redis
 from tenrusl.coordination.secret_news import publish_secret_news
-from tenrusl.crypto import SecretCipher, decode_app_key
+from tenrusl.crypto import PayloadCipher, SecretCipher
 from tenrusl.operator_keys import configured_keys, keep_keys
 from tenrusl.provider_loading import load_providers
 from tenrusl.rpc.channel import build_channel
@@ -46,6 +52,9 @@ from tenrusl.rpc.process import run
 from tenrusl.rpc.server import RpcServer
 from tenrusl.settings import Settings
 from tenrusl.store.engine import build_engine, is_ready
+
+# As long as the command line follows a run.
+LONGEST_CALL = timedelta(hours=1)
 
 
 async def serve(settings: Settings, registry: CollectorRegistry) -> None:
@@ -59,6 +68,7 @@ async def serve(settings: Settings, registry: CollectorRegistry) -> None:
         registry=registry,
         ready=lambda: is_ready(engine),
         steps=(with_operator(keys, ROLES, Failures()),),
+        longest_call=LONGEST_CALL,
     )
     server.add(
         audit_pb2_grpc.add_AuditServiceServicer_to_server,
@@ -76,11 +86,20 @@ async def serve(settings: Settings, registry: CollectorRegistry) -> None:
         RejectedServicer(RejectedWebhooks(engine, ingress, SystemClock()), load_providers(settings)),
         rejected_pb2.DESCRIPTOR.services_by_name["RejectedService"].full_name,
     )
+    payload_cipher, secret_cipher = PayloadCipher(*settings.app_keys), SecretCipher(*settings.app_keys)
+    server.add(
+        keys_pb2_grpc.add_KeysServiceServicer_to_server,
+        KeysServicer(
+            Usage(engine=engine, payload_cipher=payload_cipher, secret_cipher=secret_cipher),
+            Rewrap(engine=engine, payload_cipher=payload_cipher, secret_cipher=secret_cipher, clock=SystemClock()),
+        ),
+        keys_pb2.DESCRIPTOR.services_by_name["KeysService"].full_name,
+    )
     redis = build_redis(settings.redis_dsn)
     rotations = Rotations(
         engine=engine,
         providers=load_providers(settings),
-        cipher=SecretCipher(decode_app_key(settings.app_key)),
+        cipher=secret_cipher,
         notify=lambda: publish_secret_news(redis),
         clock=SystemClock(),
     )

@@ -17,7 +17,7 @@ from services.admin.payload import Payloads
 from services.admin.processor_client import ProcessorClient
 from services.admin.replay import Replay
 from tenrusl.clock import Clock
-from tenrusl.crypto import PayloadCipher, decode_app_key
+from tenrusl.crypto import PayloadCipher
 from tenrusl.settings import Settings
 from tenrusl.store.engine import Engine
 
@@ -54,7 +54,7 @@ def build_backlog_servicer(
             monotonic=time.monotonic,
         ),
         events=Events(engine, providers),
-        payloads=Payloads(engine=engine, cipher=PayloadCipher(decode_app_key(settings.app_key)), clock=clock),
+        payloads=Payloads(engine=engine, cipher=PayloadCipher(*settings.app_keys), clock=clock),
         replay=Replay(
             engine=engine, process=client.process, providers=providers, clock=clock, monotonic=time.monotonic
         ),

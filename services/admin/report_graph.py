@@ -9,7 +9,7 @@ from services.admin.payload import Payloads
 from services.admin.report import Reports
 from services.admin.report_servicer import ReportServicer
 from tenrusl.clock import Clock
-from tenrusl.crypto import PayloadCipher, decode_app_key
+from tenrusl.crypto import PayloadCipher
 from tenrusl.settings import Settings
 from tenrusl.store.engine import Engine
 
@@ -29,7 +29,7 @@ def build_report_servicer(
     incidents = Incidents(
         engine=engine,
         events=Events(engine, providers),
-        payloads=Payloads(engine=engine, cipher=PayloadCipher(decode_app_key(settings.app_key)), clock=clock),
+        payloads=Payloads(engine=engine, cipher=PayloadCipher(*settings.app_keys), clock=clock),
         clock=clock,
     )
     return ReportServicer(reports, incidents)

@@ -18,7 +18,7 @@ from services.admin.secret_checks import (
 from services.admin.secret_views import Known, SecretView, read_known
 from tenrusl.clock import Clock
 from tenrusl.crypto import SecretCipher
-from tenrusl.errors import ConflictError, NotFoundError, Reason
+from tenrusl.errors import ConflictError, FieldViolation, InvalidFieldError, NotFoundError, Reason
 from tenrusl.providers.types import Provider
 from tenrusl.rotation import (
     ACCEPTED,
@@ -34,11 +34,13 @@ from tenrusl.rotation import (
 from tenrusl.secret import Secret
 from tenrusl.store.audit import AuditEntry, append_entry
 from tenrusl.store.engine import Connection, Engine, transaction
+from tenrusl.store.recognisers import read_recognisers
 from tenrusl.store.signature_counts import count_rejections
 from tenrusl.store.signing_secrets import SecretRow, insert_version, lock_secrets, set_status
 
 # Of the environment's secrets, which nobody brought in by a rotation.
 _FOUND = "found in the environment"
+_ABORTED = SecretStatus.ABORTED
 _WHY = {
     Blocker.TOO_SOON: "it began too short a time ago",
     Blocker.OLD_STILL_MATCHES: "the old version has matched recently",
@@ -101,6 +103,7 @@ class Rotations:
                     f"there is no {field} of {provider} to be rotated: no ingress reports one in its environment",
                 )
             check_begin(statuses)
+            await self._refuse_known(connection, before, field, order)
             number = _next_number(before)
             await insert_version(
                 connection,
@@ -203,6 +206,18 @@ class Rotations:
             known = await read_known(connection, [provider] if provider else sorted(self._providers), self._clock.now())
         views = [known.view(row) for row in known.rows] + [known.view_unmet(secret) for secret in known.unmet()]
         return sorted(views, key=lambda view: (view.provider, view.field))  # stable: oldest first within
+
+    async def _refuse_known(self, connection: Connection, known: Known, field: str, order: BeginOrder) -> None:
+        """Refuses a secret that has a version already, whichever key made its fingerprint."""
+        recognisers, unopened = self._cipher.with_stored(await read_recognisers(connection))
+        if unopened:
+            raise ConflictError(
+                Reason.PAYLOAD_SEALED,
+                "it cannot be told whether the secret was refused before: APP_PREVIOUS_KEYS lacks a key",
+            )
+        prints = {item.fingerprint(order.secret, provider=order.provider, field=field) for item in recognisers}
+        if any(row.field == field and row.fingerprint in prints for row in known.rows if row.status is not _ABORTED):
+            raise InvalidFieldError(FieldViolation("secret", "must be another than those that are known"))
 
     async def _take_over(self, connection: Connection, provider: str, field: str, now: datetime) -> Known:
         """Makes the environment's secrets versions of the store, so that they can be retired; what is known then."""

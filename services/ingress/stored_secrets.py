@@ -12,6 +12,7 @@ from tenrusl.errors import UnavailableError
 from tenrusl.rotation import ACCEPTED, DENIED, StoredField, StoredVersion, version_name
 from tenrusl.secret import Secret
 from tenrusl.store.engine import Engine, transaction
+from tenrusl.store.recognisers import read_recognisers
 from tenrusl.store.signing_secrets import SecretRow, read_revision, read_versions
 
 POLL_SECONDS = 2.0
@@ -52,7 +53,10 @@ class StoredSecrets:
             if revision == self._revision:
                 return False
             rows = await read_versions(connection)
-        self._book.replace_stored(_fields_of(rows, self._cipher))
+            recognisers, unopened = self._cipher.with_stored(await read_recognisers(connection))
+        if unopened:
+            _log.error("some refused secrets are not recognised: a key is missing from APP_PREVIOUS_KEYS")
+        self._book.replace_stored(_fields_of(rows, self._cipher), recognisers)
         self._revision = revision
         _log.info("stored secrets read", revision=revision)
         return True

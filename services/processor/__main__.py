@@ -21,7 +21,7 @@ from tenrusl.clock import SystemClock
 from tenrusl.confirmers import load_confirmers
 from tenrusl.coordination.client import build_redis
 from tenrusl.coordination.idempotency import IdempotencyStore
-from tenrusl.crypto import PayloadCipher, decode_app_key
+from tenrusl.crypto import PayloadCipher
 from tenrusl.provider_loading import load_providers
 from tenrusl.rpc.process import run
 from tenrusl.rpc.server import RpcServer
@@ -43,7 +43,7 @@ async def serve(settings: Settings, registry: CollectorRegistry) -> None:
     processor = Processor(
         engine=engine,
         lost_claims=lost_claims,
-        directives=Directives(engine, PayloadCipher(decode_app_key(settings.app_key))),
+        directives=Directives(engine, PayloadCipher(*settings.app_keys)),
         confirmation=Confirmation(
             providers=settings.confirm_providers,
             confirmers=load_confirmers(),

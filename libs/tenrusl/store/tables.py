@@ -285,6 +285,14 @@ signing_secrets = Table(
     ),
 )
 
+# What made the fingerprints above under earlier values of APP_KEY, sealed.
+secret_recognisers = Table(
+    "secret_recognisers",
+    metadata,
+    Column("id", LargeBinary, primary_key=True),
+    Column("sealed", LargeBinary, nullable=False),
+)
+
 # One row, whose number grows with every change of a secret.
 signing_secret_revision = Table(
     "signing_secret_revision",

@@ -96,10 +96,8 @@ async def old_transaction(engine: Engine) -> AsyncIterator[None]:
 
 
 async def until_a_run_waits(engine: Engine) -> None:
-    """Until a purge waits for the transactions before it."""
-    waiting = (
-        "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%DETACH%CONCURRENTLY' AND wait_event_type = 'Lock'"
-    )
+    """Until a purge tries to detach a day, which it does again and again."""
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT tenrusl_detach_payload_day%'"
     async with asyncio.timeout(10):
         while await rows(engine, waiting) != [(1,)]:
             await asyncio.sleep(0.01)
@@ -254,21 +252,39 @@ async def test_a_run_that_died_after_detaching_is_finished(engine: Engine, make_
     assert await readable(engine, held, gone, waits) == [True, False, True]
 
 
-async def test_a_run_that_died_while_detaching_is_finished(
+async def test_a_run_of_an_earlier_release_that_died_while_detaching_is_finished(
     engine: Engine, database_url: str, make_purge: MakePurge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = await put_one(engine, 21), await put_one(engine, 20)
     monkeypatch.setitem(engine_module._PATIENT_SESSION, "lock_timeout", 50)
     impatient = build_engine(database_url, service="test", pool_size=1)
+    day = PayloadDay(days_ago(21), detached=False, detaching=False)
     async with old_transaction(engine):
         with pytest.raises(ContentionError):
-            await run(make_purge(engine=impatient))
+            async with patient(impatient) as connection:
+                await connection.execute(
+                    text(f"ALTER TABLE webhook_payloads DETACH PARTITION {day.table} CONCURRENTLY")
+                )
     await impatient.dispose()
     assert await rows(engine, "SELECT count(*) FROM pg_inherits WHERE inhdetachpending") == [(1,)]
     assert await readable(engine, first, second) == [True, True]
     assert await run(make_purge(), PurgeOrder(dry_run=True)) == done(days_dropped=2, purged=2)
     assert await run(make_purge()) == done(days_dropped=2, purged=2)
     assert await readable(engine, first, second) == [False, False]
+
+
+async def test_a_run_gives_up_on_a_day_that_somebody_keeps_from_being_detached(
+    engine: Engine, make_purge: MakePurge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tenrusl.store.retention.DETACH_TRIES", 2)
+    monkeypatch.setattr("tenrusl.store.retention.DETACH_PAUSE_SECONDS", 0.01)
+    event_id = await put_one(engine, 20)
+    async with old_transaction(engine):
+        with pytest.raises(ContentionError):
+            await run(make_purge())
+    assert await partition_days(engine) == {days_ago(20): True}
+    assert await readable(engine, event_id) == [True]
+    assert await run(make_purge()) == done(days_dropped=1, purged=1)
 
 
 async def test_ingest_goes_on_while_a_day_waits_to_be_detached(engine: Engine, make_purge: MakePurge) -> None:
