@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import asdict, dataclass
 
 import structlog
@@ -62,7 +62,7 @@ class Rewrap:
         self._secrets = secret_cipher
         self._clock = clock
 
-    async def run(self, caller: Caller) -> AsyncIterator[RewrapProgress]:
+    async def run(self, caller: Caller) -> AsyncGenerator[RewrapProgress, None]:
         """Yields the progress after each batch and table, always the same object; at the end with `done`.
 
         Noted in the audit log before anything is done, and with the result at the end. Raises UnavailableError; a batch

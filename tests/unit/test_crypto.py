@@ -33,6 +33,27 @@ def test_another_key_does_not_open() -> None:
         PayloadCipher(bytes(32)).open(CIPHER.seal(b"a", context=b"c"), context=b"c")
 
 
+def test_what_any_configured_key_sealed_opens_and_is_sealed_anew_under_the_first() -> None:
+    old, new = PayloadCipher(bytes(32)), PayloadCipher(bytes(range(32)), [bytes(32)])
+    sealed = old.seal(b"a", context=b"c")
+    assert new.open(sealed, context=b"c") == b"a"
+    assert CIPHER.open(new.seal(b"b", context=b"c"), context=b"c") == b"b"
+    assert CIPHER.open(new.reseal(sealed, context=b"c"), context=b"c") == b"a"
+    with pytest.raises(SealedTextError):
+        new.reseal(sealed, context=b"d")
+
+
+def test_a_key_id_stands_in_front_and_each_key_has_one() -> None:
+    cipher = PayloadCipher(bytes(range(32)), [bytes(32), bytes(range(32)), bytes(32)])
+    assert cipher.key_ids == (CIPHER.key_ids[0], PayloadCipher(bytes(32)).key_ids[0])
+    assert cipher.seal(b"a", context=b"c").startswith(cipher.key_ids[0])
+
+
+def test_a_previous_key_of_the_wrong_length_is_refused() -> None:
+    with pytest.raises(ValueError, match="32 bytes"):
+        PayloadCipher(bytes(32), [bytes(31)])
+
+
 def test_the_same_text_is_never_sealed_alike() -> None:
     assert CIPHER.seal(b"a", context=b"c") != CIPHER.seal(b"a", context=b"c")
 
@@ -82,3 +103,21 @@ def test_fingerprints_tell_secrets_fields_and_keys_apart() -> None:
     assert fingerprint("s") == fingerprint("s")
     others = [fingerprint("t"), fingerprint("s", "ab", ""), fingerprint("s", cipher=SecretCipher(bytes(32)))]
     assert len({fingerprint("s"), *others}) == 4
+
+
+def test_a_recogniser_outlives_its_key_and_opens_nothing() -> None:
+    old, new = SecretCipher(bytes(32)), SecretCipher(bytes(range(32)), [bytes(32)])
+    secret, place = Secret("s"), {"provider": "a", "field": "b"}
+    stored = {item.id: new.seal_recogniser(item) for item in new.recognisers}
+    found, unopened = SECRETS.with_stored(stored)
+    assert unopened == 0
+    assert old.fingerprint(secret, **place) in [item.fingerprint(secret, **place) for item in found]
+    with pytest.raises(SealedTextError):
+        SECRETS.open(old.seal(secret, number=1, **place), number=1, **place)
+    assert SecretCipher(bytes(31) + b"x").with_stored(stored)[1] == 2
+
+
+def test_a_recogniser_is_bound_to_its_id() -> None:
+    (recogniser,) = SECRETS.recognisers
+    with pytest.raises(SealedTextError):
+        SECRETS.open_recogniser(b"1234", SECRETS.seal_recogniser(recogniser))

@@ -58,9 +58,11 @@ async def no_network(*_: object, **__: object) -> bytes:
 class Ingress:
     """An ingress process without gRPC. environment: its variables of secrets."""
 
-    def __init__(self, engine: Engine, clock: Clock, environment: Environment = MOCK) -> None:
-        self.book = CredentialBook(PROVIDERS, load_credentials(environment), cipher=CIPHER)
-        self.secrets = StoredSecrets(engine, self.book, CIPHER)
+    def __init__(
+        self, engine: Engine, clock: Clock, environment: Environment = MOCK, cipher: SecretCipher = CIPHER
+    ) -> None:
+        self.book = CredentialBook(PROVIDERS, load_credentials(environment), cipher=cipher)
+        self.secrets = StoredSecrets(engine, self.book, cipher)
         self.counts = SignatureCounts(
             engine,
             self.book,
@@ -117,11 +119,11 @@ class Admin(Rotations):
 
     told = 0
 
-    def __init__(self, engine: Engine, clock: Clock, quiet: timedelta = QUIET) -> None:
+    def __init__(self, engine: Engine, clock: Clock, quiet: timedelta = QUIET, cipher: SecretCipher = CIPHER) -> None:
         async def notify() -> None:
             self.told += 1
 
-        super().__init__(engine=engine, providers=PROVIDERS, cipher=CIPHER, notify=notify, clock=clock, quiet=quiet)
+        super().__init__(engine=engine, providers=PROVIDERS, cipher=cipher, notify=notify, clock=clock, quiet=quiet)
 
 
 @pytest.fixture

@@ -1,0 +1,297 @@
+"""Replacing APP_KEY, with the database role of admin."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import datetime, time, timedelta
+from uuid import UUID
+
+import pytest
+from sqlalchemy import text
+
+from services.admin.key_usage import KeyRole, KeyUsage, Usage
+from services.admin.rewrap import Rewrap, RewrapProgress
+from tenrusl.crypto import PayloadCipher, SealedTextError, SecretCipher
+from tenrusl.errors import ConflictError, InvalidFieldError, Reason
+from tenrusl.ids import uuid7
+from tenrusl.local.postgres import EmbeddedPostgres
+from tenrusl.rotation import SecretStatus
+from tenrusl.store.audit import list_entries
+from tenrusl.store.engine import Engine, autocommit, build_engine, patient, transaction
+from tenrusl.store.event_store import EventStore
+from tenrusl.store.partitions import add_partitions
+from tenrusl.store.payloads import read_payload
+from tenrusl.store.rejected import Bounds, NewRejected, add_rejected, sealing_context
+from tenrusl.store.retention import PayloadDay, carry_over
+from tests.builders import START, FixedClock, new_event, rows
+from tests.integration.admin.test_rotation import ACCEPTED, NEW, OLD, REJECTED, THIRD, WHO, Admin, Ingress, order
+from tests.payload_days import die_after_detaching, set_status
+
+FIRST, SECOND = bytes(range(32)), bytes(range(32, 64))
+OF_FIRST, OF_SECOND = PayloadCipher(FIRST), PayloadCipher(SECOND)
+OF_BOTH = PayloadCipher(SECOND, [FIRST])
+SECRETS_OF_BOTH = SecretCipher(SECOND, [FIRST])
+SECRETS_OF_SECOND = SecretCipher(SECOND)
+
+
+@pytest.fixture
+async def admins(postgres_server: EmbeddedPostgres, database_url: str) -> AsyncIterator[Engine]:
+    """The database as admin is let into it."""
+    url = postgres_server.service_url(database_url.rpartition("/")[2], "admin")
+    engine = build_engine(url, service="test", pool_size=4)
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture
+def rewrap(admins: Engine) -> Rewrap:
+    return Rewrap(
+        engine=admins, payload_cipher=OF_BOTH, secret_cipher=SecretCipher(SECOND, [FIRST]), clock=FixedClock()
+    )
+
+
+async def put(engine: Engine, days: int = 0, *, count: int = 1, cipher: PayloadCipher = OF_FIRST) -> list[UUID]:
+    """Events of a past day whose payloads are `body(id)`, sealed."""
+    received_at = datetime.combine(START.date() - timedelta(days=days), time(9), tzinfo=START.tzinfo)
+    ids = sorted(uuid7(received_at) for _ in range(count))
+    await add_partitions(engine, received_at.date(), 1)
+    batch = [new_event(id=id_, sealed_payload=cipher.seal(body(id_), context=id_.bytes)) for id_ in ids]
+    await EventStore(engine, partition_days=1).store(batch, received_at=received_at, next_retry_at=received_at)
+    return ids
+
+
+def body(event_id: UUID) -> bytes:
+    return b"body of " + event_id.bytes
+
+
+async def opened(engine: Engine, cipher: PayloadCipher, *ids: UUID) -> list[bool]:
+    """Whether each payload opens under the first key of the cipher alone."""
+    found = []
+    async with autocommit(engine) as connection:
+        for event_id in ids:
+            try:
+                sealed = await read_payload(connection, event_id)
+                found.append(cipher.open(sealed, context=event_id.bytes) == body(event_id))
+            except SealedTextError:
+                found.append(False)
+    return found
+
+
+async def run(rewrap: Rewrap) -> RewrapProgress:
+    """The last message."""
+    *_, progress = [replace(progress) async for progress in rewrap.run(WHO)]
+    assert progress.done
+    assert progress.tables_done in (progress.tables, 0)
+    return progress
+
+
+async def put_rejected(engine: Engine, *, count: int = 1) -> list[UUID]:
+    ids = [uuid7(START) for _ in range(count)]
+    sealed = [OF_FIRST.seal(b"a request", context=sealing_context(id_)) for id_ in ids]
+    batch = [
+        NewRejected(id_, "mock", START, "SIGNATURE_MISMATCH", "request-1", "192.0.2.1", text)
+        for id_, text in zip(ids, sealed, strict=True)
+    ]
+    async with transaction(engine) as connection:
+        assert await add_rejected(connection, batch, Bounds(max_webhooks=1000, max_bytes=2**20)) == count
+    return ids
+
+
+async def test_whatever_is_sealed_opens_under_the_new_key_alone(engine: Engine, rewrap: Rewrap) -> None:
+    stored, retained = await put(engine, count=3), await put(engine, 20)
+    await set_status(engine, "failed", *retained)
+    async with patient(engine) as connection:
+        await carry_over(connection, PayloadDay(START.date() - timedelta(days=20), detached=False, detaching=False))
+    detached = await put(engine, 21)
+    await set_status(engine, "processed", *detached)
+    await die_after_detaching(engine, 21)
+    (rejected,) = await put_rejected(engine)
+    everything = [*stored, *retained, *detached]
+    assert await opened(engine, OF_SECOND, *everything) == [False] * 5
+    # The retained one stands twice: its day is not gone.
+    progress = await run(rewrap)
+    assert (progress.payloads, progress.rejected_webhooks, progress.unreadable) == (6, 1, 0)
+    assert await opened(engine, OF_SECOND, *everything) == [True] * 5
+    ((sealed,),) = await rows(engine, "SELECT sealed FROM rejected_webhooks")
+    assert OF_SECOND.open(bytes(sealed), context=sealing_context(rejected)) == b"a request"
+    again = await run(rewrap)
+    assert (again.payloads, again.rejected_webhooks, again.secrets) == (0, 0, 0)
+
+
+async def test_a_run_that_is_cut_off_loses_nothing_and_the_next_one_goes_on(
+    engine: Engine, rewrap: Rewrap, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tenrusl.store.rewrap.BATCH_ROWS", 2)
+    ids = await put(engine, count=5)
+    progress = rewrap.run(WHO)
+    async for step in progress:
+        if step.payloads:
+            break
+    await progress.aclose()
+    assert await opened(engine, OF_SECOND, *ids) == [True, True, False, False, False]
+    assert await opened(engine, OF_BOTH, *ids) == [True] * 5
+    assert (await run(rewrap)).payloads == 3
+    assert await opened(engine, OF_SECOND, *ids) == [True] * 5
+
+
+async def test_a_batch_is_no_larger_than_its_bytes_allow(
+    engine: Engine, rewrap: Rewrap, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tenrusl.store.rewrap.MAX_BATCH_BYTES", 1)
+    await put(engine, count=3)
+    steps = [step.payloads async for step in rewrap.run(WHO)]
+    assert {0, 1, 2, 3} == set(steps)
+
+
+async def test_events_that_come_meanwhile_are_left_alone(engine: Engine, rewrap: Rewrap) -> None:
+    await put(engine, count=2)
+    new = await put(engine, cipher=OF_BOTH)
+    before = await rows(engine, "SELECT body FROM webhook_payloads WHERE webhook_event_id = :id", id=new[0])
+    assert (await run(rewrap)).payloads == 2
+    assert await rows(engine, "SELECT body FROM webhook_payloads WHERE webhook_event_id = :id", id=new[0]) == before
+
+
+async def test_a_late_payload_of_a_replica_that_has_the_old_key_is_found_too(engine: Engine, rewrap: Rewrap) -> None:
+    (early,) = await put(engine)
+    late: list[UUID] = []
+    async for step in rewrap.run(WHO):
+        if step.tables_done and not late:
+            late = await put(engine, 3)  # in a table that the first walk does not know
+    assert await opened(engine, OF_SECOND, early, *late) == [True, True]
+
+
+async def test_a_table_that_is_dropped_meanwhile_is_passed_over(engine: Engine, rewrap: Rewrap) -> None:
+    (gone,), (kept,) = await put(engine, 20), await put(engine)
+    async for step in rewrap.run(WHO):
+        if step.tables and not step.payloads:
+            async with autocommit(engine) as connection:
+                await connection.execute(text(f"DROP TABLE IF EXISTS webhook_payloads_{START - timedelta(20):%Y%m%d}"))
+    assert await opened(engine, OF_SECOND, kept) == [True]
+    with pytest.raises(ConflictError):
+        await opened(engine, OF_SECOND, gone)
+
+
+async def test_what_somebody_has_locked_is_passed_over_and_left_for_the_next_run(
+    engine: Engine, rewrap: Rewrap
+) -> None:
+    locked, free = await put(engine, count=2)
+    async with transaction(engine) as connection:
+        statement = text("SELECT FROM webhook_payloads WHERE webhook_event_id = :id FOR UPDATE")
+        await connection.execute(statement, {"id": locked})
+        assert (await run(rewrap)).payloads == 1
+    assert await opened(engine, OF_SECOND, locked, free) == [False, True]
+    assert (await run(rewrap)).payloads == 1
+    assert await opened(engine, OF_SECOND, locked) == [True]
+
+
+async def test_what_does_not_open_is_counted_and_holds_up_nothing(engine: Engine, rewrap: Rewrap) -> None:
+    broken, whole = await put(engine, count=2)
+    async with autocommit(engine) as connection:
+        change = text(
+            "UPDATE webhook_payloads SET body = set_byte(body, 20, 0) || '\\x00' WHERE webhook_event_id = :id"
+        )
+        await connection.execute(change, {"id": broken})
+    progress = await run(rewrap)
+    assert (progress.payloads, progress.unreadable) == (1, 1)
+    assert await opened(engine, OF_SECOND, whole) == [True]
+
+
+async def test_who_did_it_is_in_the_audit_log(engine: Engine, rewrap: Rewrap) -> None:
+    await put(engine)
+    await run(rewrap)
+    async with autocommit(engine) as connection:
+        end, start = [item.entry for item in await list_entries(connection, limit=10)]
+    key_id = OF_SECOND.key_ids[0].hex()
+    assert (start.actor, start.action, start.after) == ("ada", "keys.rewrap", {"key_id": key_id})
+    assert (end.actor, end.action) == ("ada", "keys.rewrapped")
+    assert end.after is not None
+    assert (end.after["key_id"], end.after["payloads"]) == (key_id, 1)
+
+
+async def usage(engine: Engine, payloads: PayloadCipher, secrets: SecretCipher) -> list[KeyUsage]:
+    counting = Usage(engine=engine, payload_cipher=payloads, secret_cipher=secrets)
+    *_, progress = [progress async for progress in counting.run()]
+    assert progress.done
+    return progress.keys
+
+
+async def test_it_is_told_what_each_key_is_needed_for(engine: Engine, admins: Engine, rewrap: Rewrap) -> None:
+    await put(engine, count=2)
+    await put(engine, cipher=OF_BOTH)
+    await put_rejected(engine, count=3)
+    clock = FixedClock()
+    await Ingress(engine, clock).sync()
+    await Admin(engine, clock).begin(order(), WHO)
+    first, second = OF_FIRST.key_ids[0].hex(), OF_SECOND.key_ids[0].hex()
+    assert await usage(admins, OF_BOTH, SECRETS_OF_BOTH) == [
+        KeyUsage(key_id=second, role=KeyRole.CURRENT, payloads=1),
+        KeyUsage(key_id=first, role=KeyRole.PREVIOUS, payloads=2, rejected_webhooks=3, secrets=1, fingerprints=2),
+    ]
+    assert {(key.key_id, key.role) for key in await usage(admins, OF_SECOND, SECRETS_OF_SECOND)} == {
+        (second, KeyRole.CURRENT),
+        (first, KeyRole.UNKNOWN),
+        (SecretCipher(FIRST).key_ids[0].hex(), KeyRole.UNKNOWN),
+    }
+    assert (await run(rewrap)).secrets == 1
+    assert await usage(admins, OF_BOTH, SECRETS_OF_BOTH) == [
+        KeyUsage(key_id=second, role=KeyRole.CURRENT, payloads=3, rejected_webhooks=3, secrets=1),
+        KeyUsage(key_id=first, role=KeyRole.PREVIOUS),
+    ]
+
+
+async def test_secrets_are_known_and_refused_as_before_when_the_old_key_is_gone(engine: Engine, rewrap: Rewrap) -> None:
+    clock = FixedClock()
+    ingress, admin = Ingress(engine, clock), Admin(engine, clock)
+    await ingress.sync()
+    await admin.begin(order(), WHO)
+    await admin.complete("mock", "", WHO, force=True)
+    await ingress.sync()
+    assert await ingress.accept(OLD, NEW) == [REJECTED, ACCEPTED]
+    for cipher in (SecretCipher(FIRST, [SECOND]), SECRETS_OF_BOTH):
+        ingress, admin = Ingress(engine, clock, cipher=cipher), Admin(engine, clock, cipher=cipher)
+        await ingress.sync()
+        assert await ingress.accept(OLD, NEW, THIRD) == [REJECTED, ACCEPTED, REJECTED]
+        with pytest.raises(InvalidFieldError, match="another than those that are known"):
+            await admin.begin(order(OLD), WHO)
+    await run(rewrap)
+    ingress, admin = (
+        Ingress(engine, clock, cipher=SECRETS_OF_SECOND),
+        Admin(engine, clock, cipher=SECRETS_OF_SECOND),
+    )
+    await ingress.sync()
+    assert await ingress.accept(OLD, NEW, THIRD) == [REJECTED, ACCEPTED, REJECTED]
+    for known in (OLD, NEW):
+        with pytest.raises(InvalidFieldError, match="another than those that are known"):
+            await admin.begin(order(known), WHO)
+    # The secret of the environment is the version that it was.
+    assert [(view.version, view.status) for view in await admin.versions("mock") if view.in_environment] == [
+        ("v1", SecretStatus.RETIRED)
+    ]
+    await admin.begin(order(THIRD), WHO)
+    await ingress.sync()
+    assert await ingress.accept(OLD, NEW, THIRD) == [REJECTED, ACCEPTED, ACCEPTED]
+
+
+async def test_two_changes_of_the_key_later_a_refused_secret_is_still_refused(engine: Engine, admins: Engine) -> None:
+    clock = FixedClock()
+    await Ingress(engine, clock).sync()
+    admin = Admin(engine, clock)
+    await admin.begin(order(), WHO)
+    await admin.complete("mock", "", WHO, force=True)
+    third = bytes(range(64, 96))
+    for new, old in ((SECOND, FIRST), (third, SECOND)):
+        ciphers = {"payload_cipher": PayloadCipher(new, [old]), "secret_cipher": SecretCipher(new, [old])}
+        await run(Rewrap(engine=admins, clock=clock, **ciphers))  # type: ignore[arg-type]  # by name
+    ingress = Ingress(engine, clock, cipher=SecretCipher(third))
+    await ingress.sync()
+    assert await ingress.accept(OLD, NEW) == [REJECTED, ACCEPTED]
+
+
+async def test_nothing_is_rotated_in_while_it_cannot_be_told_whether_it_was_refused(
+    engine: Engine, rewrap: Rewrap
+) -> None:
+    clock = FixedClock()
+    await Ingress(engine, clock).sync()
+    await run(rewrap)
+    with pytest.raises(ConflictError) as caught:
+        await Admin(engine, clock, cipher=SecretCipher(bytes(32))).begin(order(), WHO)
+    assert caught.value.reason is Reason.PAYLOAD_SEALED
