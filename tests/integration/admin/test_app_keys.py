@@ -1,6 +1,5 @@
 """Replacing APP_KEY, with the database role of admin."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import datetime, time, timedelta
 from uuid import UUID
@@ -13,10 +12,9 @@ from services.admin.rewrap import Rewrap, RewrapProgress
 from tenrusl.crypto import PayloadCipher, SealedTextError, SecretCipher
 from tenrusl.errors import ConflictError, InvalidFieldError, Reason
 from tenrusl.ids import uuid7
-from tenrusl.local.postgres import EmbeddedPostgres
 from tenrusl.rotation import SecretStatus
 from tenrusl.store.audit import list_entries
-from tenrusl.store.engine import Engine, autocommit, build_engine, patient, transaction
+from tenrusl.store.engine import Engine, autocommit, patient, transaction
 from tenrusl.store.event_store import EventStore
 from tenrusl.store.partitions import add_partitions
 from tenrusl.store.payloads import read_payload
@@ -24,6 +22,7 @@ from tenrusl.store.rejected import Bounds, NewRejected, add_rejected, sealing_co
 from tenrusl.store.retention import PayloadDay, carry_over
 from tests.builders import START, FixedClock, new_event, rows
 from tests.integration.admin.test_rotation import ACCEPTED, NEW, OLD, REJECTED, THIRD, WHO, Admin, Ingress, order
+from tests.integration.conftest import EngineOf
 from tests.payload_days import die_after_detaching, set_status
 
 FIRST, SECOND = bytes(range(32)), bytes(range(32, 64))
@@ -34,12 +33,8 @@ SECRETS_OF_SECOND = SecretCipher(SECOND)
 
 
 @pytest.fixture
-async def admins(postgres_server: EmbeddedPostgres, database_url: str) -> AsyncIterator[Engine]:
-    """The database as admin is let into it."""
-    url = postgres_server.service_url(database_url.rpartition("/")[2], "admin")
-    engine = build_engine(url, service="test", pool_size=4)
-    yield engine
-    await engine.dispose()
+def admins(engine_of: EngineOf) -> Engine:
+    return engine_of("admin")
 
 
 @pytest.fixture
