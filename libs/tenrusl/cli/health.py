@@ -11,6 +11,7 @@ import typer
 from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from tenrusl.cli.documents import Json, print_line
 from tenrusl.cli.target import Connection, NoAnswerError, parse_target
 from tenrusl.rpc.channel import build_channel
 from tenrusl.rpc.server import READINESS
@@ -30,6 +31,7 @@ def health(
         bool, typer.Option("--alive", help="Ask whether it lives, whatever else is down; not whether it is ready.")
     ] = False,
     timeout: Annotated[float, typer.Option(min=0.1, max=60, help="Seconds to wait for the answer.")] = 3.0,
+    json: Json = False,
 ) -> None:
     """Ask one service whether it is ready. Exit status 0 when it is, 1 when it is not or does not answer.
 
@@ -41,7 +43,10 @@ def health(
     else:
         answer = asyncio.run(_ask_grpc(target, "" if alive else READINESS, timeout))
         is_well = answer == health_pb2.HealthCheckResponse.ServingStatus.Name(health_pb2.HealthCheckResponse.SERVING)
-    print(f"{target}: {answer}", file=sys.stdout if is_well else sys.stderr)
+    if json:
+        print_line({"target": target, "answer": answer, "is_well": is_well})
+    else:
+        print(f"{target}: {answer}", file=sys.stdout if is_well else sys.stderr)
     if not is_well:
         raise typer.Exit(1)
 
