@@ -27,6 +27,7 @@ def fill(template: str, credentials: dict[str, str]) -> str:
     values = {name: secrets.token_hex(32) for name in names if not name.endswith(_HASH)}
     for name in _APP_KEYS:
         values[name] = "base64:" + base64.b64encode(secrets.token_bytes(32)).decode()
+    values["APP_PREVIOUS_KEYS"] = ""
     for role in _ROLES:
         key = f"CRON_{role}"
         values[key + _HASH] = hashlib.sha256(values[key].encode()).hexdigest()

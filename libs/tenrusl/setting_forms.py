@@ -176,6 +176,16 @@ def _app_key(text: str) -> Secret:
     return key
 
 
+def _app_keys(text: str) -> tuple[Secret, ...]:
+    keys = []
+    for number, part in enumerate(text.split(","), 1):
+        try:
+            keys.append(_app_key(part.strip()))
+        except ValueError as exc:
+            raise ValueError(f"key {number} {exc}") from None
+    return tuple(keys)
+
+
 TEXT = Form(str, "text")
 SECRET = Form(Secret, "text", is_secret=True)
 FILE = Form(Path, "path of a file")
@@ -188,3 +198,4 @@ PGSQL = Form(_pgsql, "`pgsql`")
 DATABASE_URL = Form(_database_url, "`postgresql://user:password@host:port/database`", is_secret=True)
 REDIS_URL = Form(Secret, "`redis://:password@host:port/0`", is_secret=True)
 APP_KEY = Form(_app_key, "`base64:` and 32 bytes in base64", is_secret=True)
+APP_KEYS = Form(_app_keys, "keys like `APP_KEY` with commas between", is_secret=True)

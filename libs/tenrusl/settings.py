@@ -26,12 +26,14 @@ from tenrusl.credential_settings import (
     load_credentials,
     read_credentials,
 )
+from tenrusl.crypto import decode_app_key
 from tenrusl.production import production_problems
 from tenrusl.retention import MAX_RETENTION_DAYS, RetentionPolicy, read_overrides
 from tenrusl.secret import Secret
 from tenrusl.setting_forms import (
     ADDRESS,
     APP_KEY,
+    APP_KEYS,
     BOOLEAN,
     DATABASE_URL,
     FILE,
@@ -133,6 +135,12 @@ class Settings:
         "APP_KEY",
         APP_KEY,
         "encrypts payloads: base64: and 32 random bytes in base64. Never made at run time",
+    )
+    app_previous_keys: tuple[Secret, ...] = setting(
+        "APP_PREVIOUS_KEYS",
+        APP_KEYS,
+        "further keys under which stored data opens: earlier ones, or the next one, while APP_KEY is rotated",
+        (),
     )
     app_url: str = setting("APP_URL", TEXT, "public address, for links", "")
 
@@ -420,6 +428,11 @@ class Settings:
     credential_files: tuple[Path, ...] = ()
     # Days by provider, from the variables named in `tenrusl.retention.read_overrides`.
     retention_overrides: Mapping[str, int] = dataclasses.field(default_factory=dict)
+
+    @property
+    def app_keys(self) -> tuple[bytes, tuple[bytes, ...]]:
+        """APP_KEY and APP_PREVIOUS_KEYS, decoded, as the ciphers of tenrusl.crypto take them."""
+        return decode_app_key(self.app_key), tuple(decode_app_key(key) for key in self.app_previous_keys)
 
     @property
     def database_url(self) -> str:

@@ -2,16 +2,20 @@
 
 import asyncio
 import sys
+from datetime import timedelta
 
 from prometheus_client import CollectorRegistry
 
 from services.admin.audit import Audit
 from services.admin.audit_servicer import AuditServicer
 from services.admin.backlog_graph import build_backlog_servicer
+from services.admin.key_usage import Usage
+from services.admin.keys_servicer import KeysServicer
 from services.admin.payments_servicer import PaymentsServicer
 from services.admin.rejected import RejectedWebhooks
 from services.admin.rejected_servicer import RejectedServicer
 from services.admin.report_graph import build_report_servicer
+from services.admin.rewrap import Rewrap
 from services.admin.roles import ROLES
 from services.admin.rotate import Rotations
 from services.admin.rotation_servicer import RotationServicer
@@ -23,6 +27,8 @@ from tenrusl.api.admin.v1 import (
     audit_pb2_grpc,
     backlog_pb2,
     backlog_pb2_grpc,
+    keys_pb2,
+    keys_pb2_grpc,
     payments_pb2,
     payments_pb2_grpc,
     rejected_pb2,
@@ -37,7 +43,7 @@ from tenrusl.api.admin.v1 import (
 from tenrusl.clock import SystemClock
 from tenrusl.coordination.client import build_redis
 from tenrusl.coordination.secret_news import publish_secret_news
-from tenrusl.crypto import AuditKeys, SecretCipher, decode_app_key
+from tenrusl.crypto import AuditKeys, PayloadCipher, SecretCipher
 from tenrusl.observability.at_scrape import AtScrape
 from tenrusl.operator_keys import configured_keys, keep_keys
 from tenrusl.provider_loading import load_providers
@@ -49,6 +55,9 @@ from tenrusl.settings import Settings
 from tenrusl.store.engine import build_engine, is_ready
 from tenrusl.store.pool_metrics import PoolMetrics
 
+# As long as the command line follows a run.
+LONGEST_CALL = timedelta(hours=1)
+
 
 async def serve(settings: Settings, registry: CollectorRegistry) -> None:
     """Builds the object graph and serves until told to stop."""
@@ -57,7 +66,7 @@ async def serve(settings: Settings, registry: CollectorRegistry) -> None:
     secrets = SecretMetrics(engine, load_providers(settings))
     registry.register(AtScrape(secret_families, secrets.read, loop=asyncio.get_running_loop()))
     keys = configured_keys(settings)
-    audit_keys = AuditKeys(decode_app_key(settings.app_key))
+    audit_keys = AuditKeys(*settings.app_keys)
     server = RpcServer(
         name="admin",
         listen=settings.admin_listen,
@@ -65,6 +74,7 @@ async def serve(settings: Settings, registry: CollectorRegistry) -> None:
         registry=registry,
         ready=lambda: is_ready(engine),
         steps=(with_operator(keys, ROLES, Failures()),),
+        longest_call=LONGEST_CALL,
     )
     server.add(
         audit_pb2_grpc.add_AuditServiceServicer_to_server,
@@ -82,11 +92,25 @@ async def serve(settings: Settings, registry: CollectorRegistry) -> None:
         RejectedServicer(RejectedWebhooks(engine, ingress, audit_keys, SystemClock()), load_providers(settings)),
         rejected_pb2.DESCRIPTOR.services_by_name["RejectedService"].full_name,
     )
+    payload_cipher, secret_cipher = PayloadCipher(*settings.app_keys), SecretCipher(*settings.app_keys)
+    usage = Usage(engine=engine, payload_cipher=payload_cipher, secret_cipher=secret_cipher, audit_keys=audit_keys)
+    rewrap = Rewrap(
+        engine=engine,
+        payload_cipher=payload_cipher,
+        secret_cipher=secret_cipher,
+        audit_keys=audit_keys,
+        clock=SystemClock(),
+    )
+    server.add(
+        keys_pb2_grpc.add_KeysServiceServicer_to_server,
+        KeysServicer(usage, rewrap),
+        keys_pb2.DESCRIPTOR.services_by_name["KeysService"].full_name,
+    )
     redis = build_redis(settings.redis_dsn)
     rotations = Rotations(
         engine=engine,
         providers=load_providers(settings),
-        cipher=SecretCipher(decode_app_key(settings.app_key)),
+        cipher=secret_cipher,
         audit_keys=audit_keys,
         notify=lambda: publish_secret_news(redis),
         clock=SystemClock(),

@@ -18,7 +18,7 @@ from services.admin.processor_client import ProcessorClient
 from services.admin.replay import Replay
 from tenrusl.clock import Clock
 from tenrusl.coordination.heartbeats import Heartbeats
-from tenrusl.crypto import AuditKeys, PayloadCipher, decode_app_key
+from tenrusl.crypto import AuditKeys, PayloadCipher
 from tenrusl.settings import Settings
 from tenrusl.store.engine import Engine
 
@@ -59,7 +59,7 @@ def build_backlog_servicer(
         events=Events(engine, providers),
         payloads=Payloads(
             engine=engine,
-            cipher=PayloadCipher(decode_app_key(settings.app_key)),
+            cipher=PayloadCipher(*settings.app_keys),
             audit_keys=audit_keys,
             clock=clock,
         ),

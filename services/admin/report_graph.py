@@ -9,7 +9,7 @@ from services.admin.payload import Payloads
 from services.admin.report import Reports
 from services.admin.report_servicer import ReportServicer
 from tenrusl.clock import Clock
-from tenrusl.crypto import AuditKeys, PayloadCipher, decode_app_key
+from tenrusl.crypto import AuditKeys, PayloadCipher
 from tenrusl.providers.types import Provider
 from tenrusl.settings import Settings
 from tenrusl.store.engine import Engine
@@ -32,7 +32,7 @@ def build_report_servicer(
         events=Events(engine, providers),
         payloads=Payloads(
             engine=engine,
-            cipher=PayloadCipher(decode_app_key(settings.app_key)),
+            cipher=PayloadCipher(*settings.app_keys),
             audit_keys=audit_keys,
             clock=clock,
         ),

@@ -21,6 +21,10 @@ _SERVICES: Mapping[str, Mapping[str, Role]] = {
         "ConfirmEvents": Role.OPERATOR,
         "RefuteEvents": Role.OPERATOR,
     },
+    "tenrusl.api.admin.v1.KeysService": {
+        "GetKeyUsage": Role.VIEWER,
+        "RewrapKeys": Role.ADMIN,
+    },
     "tenrusl.api.admin.v1.PaymentsService": {
         "ListPayments": Role.VIEWER,
     },

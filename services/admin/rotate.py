@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from services.admin.recognition import recall
 from services.admin.rotation_state import HOUR, RotationState, check_safe, judge, state_of, view_of
 from services.admin.secret_checks import (
     MAX_OWNER_CHARACTERS,
@@ -78,7 +79,8 @@ class Rotations:
         self.quiet = quiet
 
     async def begin(self, order: BeginOrder, caller: Caller) -> RotationState:
-        """Raises InvalidFieldError, ConflictError(ROTATION_OPEN), NotFoundError(SECRET_NOT_FOUND)."""
+        """Raises InvalidFieldError, NotFoundError(SECRET_NOT_FOUND), ConflictError: ROTATION_OPEN, PAYLOAD_SEALED when a
+        key is missing without which it cannot be told whether the secret was revoked."""
         provider, now = order.provider, self._clock.now()
         field = find_field(self._providers, provider, order.field)
         check_counted(self._providers[provider], field)
@@ -95,10 +97,14 @@ class Rotations:
                     f"there is no {field} of {provider} to be rotated: no ingress reports one in its environment",
                 )
             check_begin(statuses)
-            fingerprint = self._cipher.fingerprint(order.secret, provider=provider, field=field)
-            earlier = before.numbers_of(field, fingerprint)
+            recognition = await recall(connection, self._cipher)
+            recognition.require_all()
+            fingerprints = recognition.fingerprints(order.secret, provider=provider, field=field)
+            earlier = before.numbers_of(field, fingerprints)
             if any(statuses[number] is SecretStatus.REVOKED for number in earlier):
                 raise InvalidFieldError(FieldViolation("secret", "must be another: this one was revoked"))
+            if any(statuses[number] in ACCEPTED for number in earlier):
+                raise InvalidFieldError(FieldViolation("secret", "must be another than those that are known"))
             number = _next_number(before)
             await insert_version(
                 connection,
@@ -109,7 +115,8 @@ class Rotations:
                     status=SecretStatus.NEXT,
                     from_environment=False,
                     sealed=self._cipher.seal(order.secret, provider=provider, field=field, number=number),
-                    fingerprint=fingerprint,
+                    # As it is known already, so that one secret has one.
+                    fingerprint=before.fingerprint(earlier[-1]) if earlier else fingerprints[0],
                     owner=order.owner,
                     reason=order.reason,
                     created_by=caller.operator.name,
@@ -182,7 +189,8 @@ class Rotations:
             known = await read_known(connection, [provider], now)
             fingerprint = _find_version(known, provider, field, version)
             before = await self._take_over(connection, known, field, now)
-            numbers = before.numbers_of(field, fingerprint)
+            recognition = await recall(connection, self._cipher)
+            numbers = before.numbers_of(field, recognition.same(before, field, fingerprint))
             changes = revoke(before.statuses(field), numbers, gone=before.gone(field), leave_none=leave_none)
             after = await _apply(connection, provider, changes, now)
             notes = {"versions": [version_name(number) for number in numbers], "reason": reason}

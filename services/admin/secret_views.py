@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -66,9 +66,13 @@ class Known:
             return secret.version
         return f"{secret.version}-{secret.fingerprint.hex()[:_FINGERPRINT_CHARACTERS]}"
 
-    def numbers_of(self, field: str, fingerprint: bytes) -> list[int]:
-        """Of all versions with this secret, in order. Where only one provider was asked for."""
-        return [row.number for row in self.rows if (row.field, row.fingerprint) == (field, fingerprint)]
+    def numbers_of(self, field: str, fingerprints: Collection[bytes]) -> list[int]:
+        """Of all versions with this secret, in order; it has a fingerprint under each key. Likewise."""
+        return [row.number for row in self.rows if row.field == field and row.fingerprint in fingerprints]
+
+    def fingerprint(self, number: int) -> bytes:
+        """Of a version. Likewise."""
+        return next(row.fingerprint for row in self.rows if row.number == number)
 
     def gone(self, field: str) -> set[int]:
         """The numbers of a field's versions from the environment that no ingress has there any more. Likewise."""

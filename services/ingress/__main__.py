@@ -32,7 +32,7 @@ from tenrusl.api.processor.v1 import processor_pb2_grpc
 from tenrusl.clock import SystemClock
 from tenrusl.coordination.client import build_redis
 from tenrusl.coordination.secret_news import listen_for_secret_news
-from tenrusl.crypto import PayloadCipher, SecretCipher, decode_app_key
+from tenrusl.crypto import PayloadCipher, SecretCipher
 from tenrusl.ids import uuid7
 from tenrusl.keysources.https import HttpsClient
 from tenrusl.keysources.source import KeySource
@@ -56,8 +56,7 @@ async def serve(settings: Settings, registry: CollectorRegistry) -> None:
     clock = SystemClock()
     metrics = IngressMetrics(registry, providers)
     PoolMetrics(registry).watch(engine)
-    app_key = decode_app_key(settings.app_key)
-    cipher, secret_cipher = PayloadCipher(app_key), SecretCipher(app_key)
+    cipher, secret_cipher = PayloadCipher(*settings.app_keys), SecretCipher(*settings.app_keys)
     credentials = CredentialBook(
         providers,
         settings.credentials,

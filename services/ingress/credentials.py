@@ -1,12 +1,12 @@
 """The secrets of providers, in memory, checked: those of the environment, and those of the store beside them."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from pathlib import Path
 
 import structlog
 
-from tenrusl.crypto import SecretCipher
+from tenrusl.crypto import Recogniser, SecretCipher
 from tenrusl.file_stamps import stamp_of
 from tenrusl.providers.schemes.bearer_tokens import TOKEN_KEY
 from tenrusl.providers.types import Credentials, Provider, SecretVersion
@@ -45,6 +45,7 @@ class CredentialBook(Mapping[str, Credentials]):
         self._stamp = self._current_stamp()
         self._problems: list[str] = []
         self._cipher = cipher
+        self._recognisers: Sequence[Recogniser] = () if cipher is None else cipher.recognisers
         self._environment = build_credentials(providers, versions)
         self._fingerprints = self._fingerprints_of(self._environment)
         self._stored: Mapping[tuple[str, str], StoredField] = {}
@@ -67,7 +68,7 @@ class CredentialBook(Mapping[str, Credentials]):
     def environment_secrets(self) -> list[EnvironmentSecret]:
         """What the environment holds, by fingerprint, each once. Empty without a cipher."""
         found = {
-            (provider, field, self._fingerprints[provider, field, version.secret]): version.version
+            (provider, field, self._fingerprint(provider, field, version.secret)): version.version
             for provider, credentials in self._environment.items()
             for field, versions in credentials.fields.items()
             for version in versions
@@ -75,9 +76,17 @@ class CredentialBook(Mapping[str, Credentials]):
         }
         return [EnvironmentSecret(provider, field, name, print_) for (provider, field, print_), name in found.items()]
 
-    def replace_stored(self, stored: Mapping[tuple[str, str], StoredField]) -> None:
-        """Takes the store's versions, by (provider, field), in place of the earlier ones."""
+    def replace_stored(
+        self, stored: Mapping[tuple[str, str], StoredField], recognisers: Sequence[Recogniser] | None = None
+    ) -> None:
+        """Takes the store's versions, by (provider, field), in place of the earlier ones.
+
+        recognisers: those that made the fingerprints of the versions; None for those there were.
+        """
         self._stored = stored
+        if recognisers is not None:
+            self._recognisers = recognisers
+            self._fingerprints = self._fingerprints_of(self._environment)
         self._book = self._combined()
 
     def refresh(self) -> bool:
@@ -110,7 +119,7 @@ class CredentialBook(Mapping[str, Credentials]):
             if provider not in self._providers or field not in self._providers[provider].credential_fields:
                 continue  # another installation's
             fields = book.setdefault(provider, {})
-            own = [(version, self._fingerprints[provider, field, version.secret]) for version in fields.get(field, ())]
+            own = [(version, self._fingerprint(provider, field, version.secret)) for version in fields.get(field, ())]
             fields[field] = accepted_versions(own, stored)
             for version, fingerprint in own:
                 if fingerprint in stored.denied:
@@ -118,14 +127,28 @@ class CredentialBook(Mapping[str, Credentials]):
         if self._cipher is not None:
             for provider in book:
                 if self._providers[provider].handshake is not None:
-                    book[provider][TOKEN_KEY] = (SecretVersion("own", self._cipher.token_key(provider)),)
+                    keys = self._cipher.token_keys(provider)
+                    book[provider][TOKEN_KEY] = tuple(SecretVersion("own", key) for key in keys)
         return {provider: Credentials(fields) for provider, fields in book.items()}
 
-    def _fingerprints_of(self, book: Mapping[str, Credentials]) -> dict[tuple[str, str, Secret], bytes]:
-        if self._cipher is None:
+    def _fingerprint(self, provider: str, field: str, secret: Secret) -> bytes:
+        """The one that the store has of it, made by whichever key; else that of the first key."""
+        prints = self._fingerprints[provider, field, secret]
+        stored = self._stored.get((provider, field), StoredField())
+        for known in (stored.denied, {version.fingerprint for version in stored.accepted}):
+            for fingerprint in prints:
+                if fingerprint in known:
+                    return fingerprint
+        return prints[0]
+
+    def _fingerprints_of(self, book: Mapping[str, Credentials]) -> dict[tuple[str, str, Secret], list[bytes]]:
+        if not self._recognisers:
             return {}
         return {
-            (provider, field, version.secret): self._cipher.fingerprint(version.secret, provider=provider, field=field)
+            (provider, field, version.secret): [
+                recogniser.fingerprint(version.secret, provider=provider, field=field)
+                for recogniser in self._recognisers
+            ]
             for provider, credentials in book.items()
             for field, versions in credentials.fields.items()
             for version in versions

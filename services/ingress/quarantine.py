@@ -23,7 +23,7 @@ from tenrusl.crypto import PayloadCipher
 from tenrusl.errors import Reason, UnavailableError
 from tenrusl.ids import uuid7
 from tenrusl.store.engine import Engine, transaction
-from tenrusl.store.rejected import Bounds, NewRejected, SealedWebhook, add_rejected
+from tenrusl.store.rejected import Bounds, NewRejected, SealedWebhook, add_rejected, sealing_context
 from tenrusl.token_bucket import BucketTable, TokenBucket, address_key
 
 # What another secret, or another credential, may mend. Without a signature, or with a time that was wrong when the
@@ -50,7 +50,6 @@ PAUSE_SECONDS = 1.0
 # Of one address's webhooks, this part of a provider's rate.
 SOURCE_SHARE = 0.5
 MAX_ADDRESSES = 2000
-_CONTEXT = b"rejected webhook "
 _log = structlog.get_logger("quarantine")
 
 
@@ -146,7 +145,7 @@ class Quarantine:
             reason=item.reason.value,
             request_id=_text(item.request_id),
             source_ip=_text(item.source_ip),
-            sealed=self._cipher.seal(item.request, context=_CONTEXT + id_.bytes),
+            sealed=self._cipher.seal(item.request, context=sealing_context(id_)),
         )
 
 
@@ -157,5 +156,5 @@ def _text(given: str) -> str:
 
 def unseal(cipher: PayloadCipher, kept: SealedWebhook) -> Delivery:
     """The webhook as it came. Raises SealedTextError."""
-    opened = cipher.open(kept.sealed, context=_CONTEXT + kept.id.bytes)
+    opened = cipher.open(kept.sealed, context=sealing_context(kept.id))
     return to_delivery(ingress_pb2.Webhook.FromString(opened))

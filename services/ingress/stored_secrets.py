@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 import structlog
 
 from services.ingress.credentials import CredentialBook
-from tenrusl.crypto import SealedTextError, SecretCipher
+from tenrusl.crypto import Recogniser, SealedTextError, SecretCipher
 from tenrusl.errors import UnavailableError
 from tenrusl.rotation import ACCEPTED, SecretStatus, StoredField, StoredVersion, version_name
 from tenrusl.secret import Secret
 from tenrusl.store.engine import Engine, transaction
+from tenrusl.store.kept_keys import KeptKeys, read_kept
 from tenrusl.store.signing_secrets import SecretRow, read_revision, read_versions
 
 POLL_SECONDS = 2.0
@@ -60,8 +61,12 @@ class StoredSecrets:
                 if revision == self._revision:
                     return False
                 rows = await read_versions(connection)
+                kept = await read_kept(connection, KeptKeys.RECOGNISERS)
+            recognisers, unopened = self._cipher.with_stored(kept)
+            if unopened:
+                _log.error("some refused secrets are not recognised: a key is missing from APP_PREVIOUS_KEYS")
             opened = {(row.provider, row.number): _open(row, self._cipher) for row in rows if row.sealed is not None}
-            self._book.replace_stored(_fields_of(rows, opened))
+            self._book.replace_stored(_fields_of(rows, opened, recognisers), recognisers)
             self._unreadable = frozenset(
                 (provider, version_name(number)) for (provider, number), secret in opened.items() if secret is None
             )
@@ -89,17 +94,24 @@ class StoredSecrets:
 
 
 def _fields_of(
-    rows: Sequence[SecretRow], opened: Mapping[tuple[str, int], Secret | None]
+    rows: Sequence[SecretRow], opened: Mapping[tuple[str, int], Secret | None], recognisers: Sequence[Recogniser]
 ) -> Mapping[tuple[str, str], StoredField]:
     """opened: by (provider, number), the secret of each version that is stored; None when it cannot be opened."""
     accepted: dict[tuple[str, str], list[StoredVersion]] = defaultdict(list)
     denied: dict[tuple[str, str], set[bytes]] = defaultdict(set)
+    prints = {(row.provider, row.number): _prints_of(row, opened, recognisers) for row in rows}
     # A retired secret that was rotated in again is accepted; a revoked one is not, whatever else is known of it.
-    again = {(row.provider, row.field, row.fingerprint) for row in rows if row.status in ACCEPTED}
-    revoked = {(row.provider, row.field, row.fingerprint) for row in rows if row.status is SecretStatus.REVOKED}
+    again, revoked = set(), set()
+    for row in rows:
+        secrets = {(row.provider, row.field, fingerprint) for fingerprint in prints[row.provider, row.number]}
+        if row.status in ACCEPTED:
+            again |= secrets
+        elif row.status is SecretStatus.REVOKED:
+            revoked |= secrets
     for row in rows:
         place, secret = (row.provider, row.field), (row.provider, row.field, row.fingerprint)
-        if secret in revoked or (row.status is SecretStatus.RETIRED and secret not in again):
+        is_revoked = any((*place, fingerprint) in revoked for fingerprint in prints[row.provider, row.number])
+        if is_revoked or (row.status is SecretStatus.RETIRED and secret not in again):
             denied[place].add(row.fingerprint)
         elif row.status in ACCEPTED and row.sealed is None:
             accepted[place].append(StoredVersion(row.number, row.fingerprint, None))
@@ -111,6 +123,17 @@ def _fields_of(
         place: StoredField(accepted=accepted[place], denied=frozenset(denied[place]))
         for place in accepted.keys() | denied.keys()
     }
+
+
+def _prints_of(
+    row: SecretRow, opened: Mapping[tuple[str, int], Secret | None], recognisers: Sequence[Recogniser]
+) -> set[bytes]:
+    """The fingerprints of a version's secret under every key; only its own where the secret is not stored."""
+    secret = opened.get((row.provider, row.number))
+    if secret is None:
+        return {row.fingerprint}
+    made = {item.fingerprint(secret, provider=row.provider, field=row.field) for item in recognisers}
+    return {row.fingerprint, *made}
 
 
 def _open(row: SecretRow, cipher: SecretCipher) -> Secret | None:

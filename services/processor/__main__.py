@@ -23,7 +23,7 @@ from tenrusl.confirmers import load_confirmers
 from tenrusl.coordination.client import build_redis
 from tenrusl.coordination.heartbeats import Heartbeats
 from tenrusl.coordination.idempotency import IdempotencyStore
-from tenrusl.crypto import AuditKeys, PayloadCipher, decode_app_key
+from tenrusl.crypto import AuditKeys, PayloadCipher
 from tenrusl.ids import uuid7
 from tenrusl.provider_loading import load_providers
 from tenrusl.rpc.process import run
@@ -48,7 +48,7 @@ async def serve(settings: Settings, registry: CollectorRegistry) -> None:
     processor = Processor(
         engine=engine,
         lost_claims=lost_claims,
-        directives=Directives(engine, PayloadCipher(decode_app_key(settings.app_key))),
+        directives=Directives(engine, PayloadCipher(*settings.app_keys)),
         confirmation=Confirmation(
             providers=settings.confirm_providers,
             confirmers=load_confirmers(),
@@ -85,7 +85,7 @@ async def serve(settings: Settings, registry: CollectorRegistry) -> None:
             UnconfirmedEvents(
                 engine=engine,
                 processor=processor,
-                audit_keys=AuditKeys(decode_app_key(settings.app_key)),
+                audit_keys=AuditKeys(*settings.app_keys),
                 clock=clock,
             ),
             engine,

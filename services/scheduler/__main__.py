@@ -27,7 +27,7 @@ from tenrusl.api.scheduler.v1 import scheduler_pb2, scheduler_pb2_grpc
 from tenrusl.clock import SystemClock
 from tenrusl.coordination.client import build_redis
 from tenrusl.coordination.runs import RunLocks
-from tenrusl.crypto import AuditKeys, decode_app_key
+from tenrusl.crypto import AuditKeys
 from tenrusl.observability.at_scrape import AtScrape
 from tenrusl.operator_keys import configured_keys, keep_keys
 from tenrusl.provider_loading import load_providers
@@ -59,7 +59,7 @@ async def serve(settings: Settings, registry: CollectorRegistry) -> None:
     registry.register(AtScrape(work_families, WorkMetrics(engine, backlog, providers, clock).read, loop=loop))
     registry.register(AtScrape(lock_families, lambda: read_locks(locks), loop=loop))
     keys = configured_keys(settings)
-    audit_keys = AuditKeys(decode_app_key(settings.app_key))
+    audit_keys = AuditKeys(*settings.app_keys)
     retry = Retry(
         engine=engine,
         process_events=process_events_by(processor_pb2_grpc.ProcessorServiceStub(channel)),

@@ -13,7 +13,7 @@ from tests.e2e.conftest import World
 
 # A store that forgets what it has committed.
 LOSE = """
-    CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS $$
+    CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
     BEGIN
         DELETE FROM webhook_events WHERE id = NEW.id;
         RETURN NULL;

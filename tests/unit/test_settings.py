@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tenrusl.backoff import BackoffMode
+from tenrusl.crypto import decode_app_key
 from tenrusl.secret import Secret
 from tenrusl.settings import AppEnv, Settings, SettingsError, load
 from tenrusl.tls_files import CA_FILE, CERT_FILE, KEY_FILE, TlsFiles
@@ -114,6 +115,21 @@ def test_secrets_are_in_no_message_and_no_repr() -> None:
     shown = repr(load(environ))
     assert all(text not in shown for text in ("whsec_hidden", "hidden-too", "p@ss", KEY, "k" * 32))
     assert KEY[7:20] not in str(problems(environ | {"APP_KEY": KEY + "AAAA"}))
+
+
+def test_previous_keys_are_judged_one_by_one_and_shown_by_nothing() -> None:
+    other = "base64:" + "B" * 43 + "="
+    settings = load({"APP_KEY": KEY, "APP_PREVIOUS_KEYS": f"{other}, {KEY}"})
+    assert settings.app_keys == (
+        decode_app_key(Secret(KEY)),
+        (decode_app_key(Secret(other)), decode_app_key(Secret(KEY))),
+    )
+    assert other not in repr(settings)
+    for wrong in ("nonsense-but-secret", "base64:" + "C" * 40, ""):
+        (line,) = problems({"APP_KEY": KEY, "APP_PREVIOUS_KEYS": f"{other},{wrong}"})
+        assert line.startswith("APP_PREVIOUS_KEYS: key 2 ")
+        assert other[7:] not in line
+        assert not wrong or wrong[7:] not in line
 
 
 def test_credentials_by_provider_field_and_version(tmp_path: Path) -> None:

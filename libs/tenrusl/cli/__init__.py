@@ -16,6 +16,7 @@ from tenrusl.cli.dead_letters import dead_letters
 from tenrusl.cli.documents import Json
 from tenrusl.cli.health import health
 from tenrusl.cli.incident import incident
+from tenrusl.cli.keys import keys
 from tenrusl.cli.maintenance import maintenance
 from tenrusl.cli.payloads import payloads
 from tenrusl.cli.rejected import rejected
@@ -73,5 +74,6 @@ app.add_typer(audit, name="audit")
 app.add_typer(throttle, name="throttle")
 app.add_typer(rejected, name="rejected")
 app.add_typer(secrets, name="secrets")
+app.add_typer(keys, name="keys")
 app.add_typer(reviews, name="report")
 app.add_typer(incident, name="incident")

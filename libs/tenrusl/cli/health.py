@@ -51,7 +51,7 @@ def health(
         answer = asyncio.run(_ask_grpc(target, "" if alive else READINESS, timeout, _tls_files() if tls else None))
         is_well = answer == health_pb2.HealthCheckResponse.ServingStatus.Name(health_pb2.HealthCheckResponse.SERVING)
     if json:
-        print_line({"target": target, "well": is_well, "answer": answer})
+        print_line({"target": target, "answer": answer, "is_well": is_well})
     else:
         print(f"{target}: {answer}", file=sys.stdout if is_well else sys.stderr)
     if not is_well:

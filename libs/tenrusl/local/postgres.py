@@ -18,10 +18,13 @@ from psycopg import sql
 
 from tenrusl.local.process import Process, StartError
 from tenrusl.secret import Secret
+from tenrusl.store.roles import SERVICE_ROLES
 
 SUPERUSER = "postgres"
-# What the services use, as in production: a role without special rights that owns its databases.
+# What migrates, as in production: a role without special rights that owns its databases.
 OWNER = "tenrusl"
+# What the services use: a role that may log in, and has what the service's group role has.
+_LOGIN_PREFIX = "local_"
 
 # PostgreSQL refuses to run as root. Then it runs as `nobody`, which may still reach a folder below /root through
 # this one capability, and keeps no other right.
@@ -51,6 +54,8 @@ class EmbeddedPostgres:
         self._bin = _programs()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._password = _kept_password(folder / "password")
+        # New ones with each run, for nobody else needs them.
+        self._service_passwords = {service: Secret(secrets.token_hex(24)) for service in SERVICE_ROLES}
         self.process = Process(
             name="PostgreSQL",
             argv=[str(self._bin / "postgres"), *_options(self._data, port, durable)],
@@ -65,6 +70,11 @@ class EmbeddedPostgres:
     def url(self, database: str, *, user: str = OWNER) -> str:
         """For SQLAlchemy and, without `+psycopg`, for libpq; with the password."""
         return f"postgresql+psycopg://{user}:{self._password.reveal()}@127.0.0.1:{self.port}/{database}"
+
+    def service_url(self, database: str, service: str) -> str:
+        """The same for the role of a service; its password is another with each object of this class."""
+        password = self._service_passwords[service].reveal()
+        return f"postgresql+psycopg://{_LOGIN_PREFIX}{service}:{password}@127.0.0.1:{self.port}/{database}"
 
     def start(self) -> None:
         """Starts it and waits until it answers; recovers from a crash. Raises StartError."""
@@ -84,7 +94,7 @@ class EmbeddedPostgres:
                     self.process.kill()
                     raise
                 time.sleep(_POLL_SECONDS)
-        self._ensure_owner()
+        self._ensure_roles()
 
     def stop(self) -> None:
         """Ends it after a checkpoint."""
@@ -191,16 +201,25 @@ class EmbeddedPostgres:
         except OSError:
             return False
 
-    def _ensure_owner(self) -> None:
+    def _ensure_roles(self) -> None:
+        """What a DBA does before the first migration: the owner's role, and those of the services with their logins."""
         with self._connect() as connection:
-            if connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [OWNER]).fetchone() is None:
-                # Hashed here, so that no statement, and so no log, carries it.
-                hashed = connection.pgconn.encrypt_password(
-                    self._password.reveal().encode(), OWNER.encode(), b"scram-sha-256"
-                )
-                connection.execute(
-                    sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(OWNER), hashed.decode())
-                )
+            known = {row[0] for row in connection.execute("SELECT rolname FROM pg_roles").fetchall()}
+            if OWNER not in known:
+                _make_login(connection, OWNER, self._password)
+            for service, group in SERVICE_ROLES.items():
+                if group not in known:
+                    connection.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(group)))
+                login = _LOGIN_PREFIX + service
+                _make_login(connection, login, self._service_passwords[service], exists=login in known)
+                connection.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(group), sql.Identifier(login)))
+
+
+def _make_login(connection: psycopg.Connection, name: str, password: Secret, *, exists: bool = False) -> None:
+    # Hashed here, so that no statement, and so no log, carries it.
+    hashed = connection.pgconn.encrypt_password(password.reveal().encode(), name.encode(), b"scram-sha-256").decode()
+    statement = sql.SQL("ALTER ROLE {} PASSWORD {}" if exists else "CREATE ROLE {} LOGIN PASSWORD {}")
+    connection.execute(statement.format(sql.Identifier(name), hashed))
 
 
 def _programs() -> Path:

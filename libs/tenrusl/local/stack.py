@@ -31,6 +31,7 @@ from tenrusl.providers.types import Credentials
 from tenrusl.rpc.tls import channel_credentials, read_identity
 from tenrusl.settings import Address, Settings, load
 from tenrusl.simulator.variables import SIGNER_PREFIX, from_variables
+from tenrusl.store.roles import SERVICE_ROLES
 
 _READY_SECONDS = 60.0
 _MIGRATE_SECONDS = 60.0
@@ -60,7 +61,8 @@ class Stack:
 
     environ: the environment of the services, read like their settings: TENRUSL_*_LISTEN and the like select the
     addresses (see addresses.free_addresses), DB_HOST or DB_URL an external PostgreSQL, REDIS_HOST or REDIS_URL an
-    external Redis. Where these are not set, embedded ones are started, on DB_PORT and REDIS_PORT when set.
+    external Redis. Where these are not set, embedded ones are started, on DB_PORT and REDIS_PORT when set. In the
+    embedded PostgreSQL each service has a role of its own; in an external one all use the role that is given.
     service_environ: more of it for single services. A further replica of one is named with a number, "ingress-2", and
     needs addresses of its own there; only `launch` starts it. keep_data: fsync and saving on, for data that is to stay.
 
@@ -282,6 +284,8 @@ class Stack:
     def _environ_of(self, service: str) -> dict[str, str]:
         kept_from = _KEPT_FROM[_kind(service)]
         environ = {name: value for name, value in self._environ.items() if not name.startswith(kept_from)}
+        if self.postgres is not None and service in SERVICE_ROLES:
+            environ["DB_URL"] = self.postgres.service_url(self.settings.db_database, service)
         return {**environ, **self._more.get(service, {})}
 
 

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from tenrusl.crypto import AuditKeys
 from tenrusl.store.audit import COLUMNS, FIRST_HASH, ChainedEntry, Head, chained, read_head
 from tenrusl.store.engine import fetch
+from tenrusl.store.kept_keys import KeptKeys, read_kept
 
 # All that follows sees the log as it is at one moment.
 _SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
@@ -39,7 +40,8 @@ class ChainReport:
 async def verify_chain(connection: AsyncConnection, keys: AuditKeys) -> ChainReport:
     """Reads the whole log. connection: in a transaction that has done nothing yet."""
     await fetch(connection, _SNAPSHOT, {})
-    walk, first = _Walk(keys), _LOWEST
+    known, _ = keys.with_kept(await read_kept(connection, KeptKeys.AUDIT))
+    walk, first = _Walk(known), _LOWEST
     while True:
         page = await fetch(connection, _FROM, {"first": first, "limit": _READ_AT_ONCE})
         for row in page:
@@ -48,7 +50,7 @@ async def verify_chain(connection: AsyncConnection, keys: AuditKeys) -> ChainRep
         if len(page) < _READ_AT_ONCE:
             break
         first = walk.verified + 1
-    broken = walk.end(await read_head(connection))
+    broken = walk.end(await read_head(connection), keys)
     last_hash = walk.last_hash if walk.verified and not broken else b""
     return ChainReport(verified=walk.verified, broken=broken, last_hash=last_hash)
 
@@ -71,14 +73,17 @@ class _Walk:
         self._keyed = item.key_id is not None
         return None
 
-    def end(self, head: Head | None) -> ChainBreak | None:
-        """What is wrong with the end, once all entries are right."""
+    def end(self, head: Head | None, keys: AuditKeys) -> ChainBreak | None:
+        """What is wrong with the end, once all entries are right.
+
+        keys: those that are configured. Of the others somebody may have got hold: one cannot end the log.
+        """
         following = ChainBreak(self.verified + 1, _MISSING)
         if head is None:
             return ChainBreak(following.number, "the head of the log is missing, which says whether an entry follows")
-        if head.key_id is not None and not self._keys.knows(head.key_id):
+        if head.key_id is not None and not keys.knows(head.key_id):
             return ChainBreak(following.number, "the head of the log is under a key that is not configured")
-        if not head.is_authentic(self._keys, keyed=self._keyed):
+        if not head.is_authentic(keys, keyed=self._keyed):
             return ChainBreak(following.number, "the head of the log was changed, which says whether an entry follows")
         if head.number > self.verified:
             return following

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tenrusl.errors import NotFoundError, Reason
 from tenrusl.store.engine import fetch
-from tenrusl.store.payloads import read_payload
+from tenrusl.store.payloads import require_payload
 from tenrusl.store.retention import lock_holds
 
 _FIND = "SELECT held_at, reason, held_by FROM retention_holds WHERE webhook_event_id = %(id)s"
@@ -40,7 +40,7 @@ async def place_hold(
     standing = await fetch(connection, _FIND, {"id": event_id})
     if standing:
         return Hold(*standing[0]), False
-    await read_payload(connection, event_id)
+    await require_payload(connection, event_id)
     await fetch(connection, _PLACE, {"id": event_id, "reason": reason, "held_by": held_by, "now": now})
     return Hold(now, reason, held_by), True
 

@@ -14,6 +14,7 @@ from sqlalchemy.exc import OperationalError
 from tenrusl.settings import SettingsError, load
 from tenrusl.store.engine import CONNECT_TIMEOUT_SECONDS
 from tenrusl.store.partitions import add_partitions_sync
+from tenrusl.store.roles import MissingRolesError
 
 # One migration at a time per database; the number is this project's own, chosen at random.
 _ADVISORY_LOCK = 7_316_240_915
@@ -24,7 +25,8 @@ def upgrade(database_url: str, *, partition_days: int = DEFAULT_PARTITION_DAYS) 
     """Applies what is missing and makes today's and the next days' payload partitions; returns the revision.
 
     database_url: postgresql+psycopg://… Safe to run several times and at once. Raises
-    sqlalchemy.exc.OperationalError when the database cannot be reached.
+    sqlalchemy.exc.OperationalError when the database cannot be reached, MissingRolesError when the services' roles are
+    missing and may not be made.
     """
     engine = create_engine(database_url, connect_args={"connect_timeout": CONNECT_TIMEOUT_SECONDS})
     try:
@@ -48,6 +50,9 @@ def main() -> int:
         settings = load()
         revision = upgrade(settings.database_url, partition_days=settings.payload_partition_days)
     except SettingsError as exc:
+        print(exc, file=sys.stderr)
+        return 1
+    except MissingRolesError as exc:
         print(exc, file=sys.stderr)
         return 1
     except OperationalError as exc:

@@ -98,6 +98,11 @@ class SealedWebhook(NamedTuple):
     sealed: bytes
 
 
+def sealing_context(rejected_id: UUID) -> bytes:
+    """What `sealed` of a row is bound to: it opens in no other row, and as no payload."""
+    return b"rejected webhook " + rejected_id.bytes
+
+
 async def add_rejected(connection: AsyncConnection, batch: Sequence[NewRejected], bounds: Bounds) -> int:
     """Adds those that fit into the bounds, in their order; returns how many. connection: in a transaction."""
     await fetch(connection, _LOCK, {"key": _ADVISORY_LOCK})

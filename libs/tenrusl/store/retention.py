@@ -1,10 +1,13 @@
-"""Forgetting payloads by whole days: a partition is detached without making ingest wait, and dropped.
+"""Forgetting payloads by whole days: a partition is detached, for which ingest waits 50 ms at the most, and dropped.
+
+What only the owner of the tables may do is done by functions of the database (migration 0012), so that whoever purges
+can read no payload.
 
 In order, so that a run may end anywhere and the next one goes on:
 
 1. `carry_over`: payloads that must stay are copied to retained_payloads. What is unfinished is found from the partial
    indexes, at the cost of the backlog and not of the day.
-2. `detach_day`: DETACH CONCURRENTLY. Afterwards nobody adds to the table.
+2. `detach_day`. Afterwards nobody adds to the table.
 3. `carry_over` again, and `carry_over_providers`: all payloads of providers that keep theirs for longer.
 4. `drop_hour` for each table of the day: once more what is held by now, the mark in purged_days, and DROP, in one
    transaction. `drop_day`: the same with what is left.
@@ -12,20 +15,26 @@ In order, so that a run may end anywhere and the next one goes on:
 All on one connection of `engine.patient`, under `take_purge_lock`.
 """
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import cast
 from uuid import UUID
 
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tenrusl.store.engine import block, fetch
+from tenrusl.store.engine import block, fetch, sqlstate
 from tenrusl.store.partitions import partition_name
 
 # In purged_days: of all providers.
 ALL_PROVIDERS = "*"
 BATCH_PAYLOADS = 1000
 NIL = UUID(int=0)  # before every id
+DETACH_TRIES = 30
+DETACH_PAUSE_SECONDS = 1.0  # a twentieth of the time is the most that inserts may wait for
+_LOCK_NOT_AVAILABLE = "55P03"
 
 # Numbers of this project's own, chosen at random. One purge at a time, also when Redis forgets the lock of the run; and
 # no hold is placed while payloads are being removed, or it would be seen too late.
@@ -57,26 +66,22 @@ _DAYS = """
     ORDER BY inherits.inhdetachpending DESC NULLS LAST, class.relname
     """
 _CARRY_OVER = """
-    INSERT INTO retained_payloads (webhook_event_id, provider, received_on, body)
-    SELECT payload.webhook_event_id, event.provider, payload.received_on, payload.body
-    FROM ({events}) AS event
-    JOIN {table} AS payload ON payload.webhook_event_id = event.id
-    ON CONFLICT (webhook_event_id) DO NOTHING
+    SELECT tenrusl_retain_payloads('{table}', array_agg(id)) FROM (
+        SELECT event.id, (row_number() OVER () - 1) / %(limit)s AS batch
+        FROM ({events}) AS event
+        JOIN {table} AS payload ON payload.webhook_event_id = event.id
+    ) AS numbered GROUP BY batch
     """
 _CARRY_OVER_PROVIDERS = """
     WITH span AS (
         SELECT webhook_event_id FROM {table} WHERE webhook_event_id > %(after)s
         ORDER BY webhook_event_id LIMIT %(limit)s
-    ), carried AS (
-        INSERT INTO retained_payloads (webhook_event_id, provider, received_on, body)
-        SELECT payload.webhook_event_id, event.provider, payload.received_on, payload.body
-        FROM span
-        JOIN webhook_events AS event ON event.id = span.webhook_event_id
-        JOIN {table} AS payload ON payload.webhook_event_id = span.webhook_event_id
-        WHERE event.provider = ANY(%(providers)s)
-        ON CONFLICT (webhook_event_id) DO NOTHING
     )
-    SELECT webhook_event_id FROM span ORDER BY webhook_event_id DESC LIMIT 1
+    SELECT (SELECT webhook_event_id FROM span ORDER BY webhook_event_id DESC LIMIT 1),
+        tenrusl_retain_payloads('{table}', ARRAY(
+            SELECT event.id FROM span JOIN webhook_events AS event ON event.id = span.webhook_event_id
+            WHERE event.provider = ANY(%(providers)s)
+        ))
     """
 # Ids are in the order of time: what is retained of an hour lies together.
 _KEPT = """
@@ -94,7 +99,8 @@ _MARK = """
 
 @dataclass(frozen=True, slots=True)
 class PayloadDay:
-    """A day that has a table. detached: it is not a partition any more. detaching: a run died while detaching it."""
+    """A day that has a table. detached: it is not a partition any more. detaching: a run of an earlier
+    release died while detaching it."""
 
     day: date
     detached: bool
@@ -156,17 +162,30 @@ async def carry_over_providers(
     Returns the id to go on after, None at the end of the table.
     """
     parameters = {"providers": list(providers), "after": after, "limit": BATCH_PAYLOADS}
-    found = await fetch(connection, _CARRY_OVER_PROVIDERS.format(table=day.table), parameters)
-    return found[0][0] if found else None
+    ((last, _copied),) = await fetch(connection, _CARRY_OVER_PROVIDERS.format(table=day.table), parameters)
+    return cast("UUID | None", last)
+
+
+async def retain(connection: AsyncConnection, day: PayloadDay, ids: Sequence[UUID]) -> None:
+    """Copies these payloads of a day."""
+    statement = "SELECT tenrusl_retain_payloads(%(table)s, %(ids)s)"
+    await fetch(connection, statement, {"table": day.table, "ids": list(ids)})
 
 
 async def detach_day(connection: AsyncConnection, day: PayloadDay) -> None:
-    """Makes the partition a table of its own. Waits for transactions that began before, and nobody waits for it.
+    """Makes the partition a table of its own. For that moment nobody else uses any partition.
 
-    Raises ContentionError after 30 s of waiting: then the day is half detached, and the next try finishes it.
+    It waits for transactions that have, and inserts wait for it: for 50 ms, after which it makes way, and tries again a
+    second later. Raises ContentionError after DETACH_TRIES.
     """
-    how = "FINALIZE" if day.detaching else "CONCURRENTLY"
-    await fetch(connection, f"ALTER TABLE webhook_payloads DETACH PARTITION {day.table} {how}", {})
+    for left in reversed(range(DETACH_TRIES)):
+        try:
+            await fetch(connection, "SELECT tenrusl_detach_payload_day(%(day)s)", {"day": day.day})
+            return
+        except DBAPIError as exc:
+            if sqlstate(exc) != _LOCK_NOT_AVAILABLE or not left:
+                raise
+        await asyncio.sleep(DETACH_PAUSE_SECONDS)
 
 
 async def hour_tables(connection: AsyncConnection, day: PayloadDay) -> list[str]:
@@ -186,7 +205,7 @@ async def drop_day(connection: AsyncConnection, day: PayloadDay, now: datetime) 
 
 
 async def _carry_over(connection: AsyncConnection, events: str, table: str) -> None:
-    await fetch(connection, _CARRY_OVER.format(events=events, table=table), {})
+    await fetch(connection, _CARRY_OVER.format(events=events, table=table), {"limit": BATCH_PAYLOADS})
 
 
 async def _drop(connection: AsyncConnection, day: PayloadDay, staying: str, table: str, now: datetime) -> int:
@@ -196,5 +215,5 @@ async def _drop(connection: AsyncConnection, day: PayloadDay, staying: str, tabl
         await _carry_over(connection, staying, table)
         kept = (await fetch(connection, _KEPT.format(table=table), {}))[0][0]
         await mark_purged(connection, day.day, [ALL_PROVIDERS], now)
-        await fetch(connection, f"DROP TABLE {table}", {})
+        await fetch(connection, "SELECT tenrusl_drop_payload_table(%(table)s)", {"table": table})
     return int(total - kept)

@@ -11,38 +11,26 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tenrusl.store.engine import block, fetch
-from tenrusl.store.retention import BATCH_PAYLOADS, IS_HELD, IS_UNFINISHED, PayloadDay, lock_holds
+from tenrusl.store.retention import BATCH_PAYLOADS, IS_HELD, IS_UNFINISHED, PayloadDay, lock_holds, retain
 
-# Of a day, those of some providers: what must stay is moved to retained_payloads.
-_SWEEP_DAY = f"""
+# Of a day, those of some providers. copied: by a run that died before it removed the row.
+_SPAN = f"""
     WITH span AS (
         SELECT webhook_event_id FROM {{table}} WHERE webhook_event_id > %(after)s
         ORDER BY webhook_event_id LIMIT %(limit)s
     ), taken AS (
-        SELECT payload.webhook_event_id, payload.received_on, event.provider,
-            {IS_UNFINISHED} OR {IS_HELD} AS stays,
-            CASE WHEN {IS_UNFINISHED} OR {IS_HELD} THEN payload.body END AS body
-        FROM span
-        JOIN webhook_events AS event ON event.id = span.webhook_event_id
-        JOIN {{table}} AS payload ON payload.webhook_event_id = span.webhook_event_id
+        SELECT event.id, {IS_UNFINISHED} OR {IS_HELD} AS stays,
+            EXISTS (SELECT FROM retained_payloads AS copy WHERE copy.webhook_event_id = event.id) AS copied
+        FROM span JOIN webhook_events AS event ON event.id = span.webhook_event_id
         WHERE event.provider = ANY(%(providers)s)
-        ORDER BY payload.webhook_event_id
-        FOR UPDATE OF payload SKIP LOCKED
-    ), moved AS (
-        INSERT INTO retained_payloads (webhook_event_id, provider, received_on, body)
-        SELECT webhook_event_id, provider, received_on, body FROM taken WHERE stays
-        ON CONFLICT (webhook_event_id) DO NOTHING
-    ), removed AS (
-        DELETE FROM {{table}} AS payload USING taken
-        WHERE payload.webhook_event_id = taken.webhook_event_id AND payload.received_on = taken.received_on
     )
     SELECT
         (SELECT webhook_event_id FROM span ORDER BY webhook_event_id DESC LIMIT 1),
-        (SELECT count(*) FROM taken WHERE NOT stays AND NOT EXISTS (
-            -- a copy that a run made before it died: counted when that is deleted
-            SELECT FROM retained_payloads AS copy WHERE copy.webhook_event_id = taken.webhook_event_id
-        ))
+        ARRAY(SELECT id FROM taken WHERE stays),
+        ARRAY(SELECT id FROM taken WHERE NOT stays),
+        (SELECT count(*) FROM taken WHERE NOT stays AND NOT copied)
     """  # noqa: S608 - made of constants
+_REMOVE = "DELETE FROM {table} WHERE webhook_event_id = ANY(%(ids)s)"
 
 # The days and providers that have retained payloads, one index look-up each.
 _GROUPS = """
@@ -67,10 +55,9 @@ _SWEEP_RETAINED = f"""
     ), gone AS (
         SELECT event.id FROM span
         JOIN webhook_events AS event ON event.id = span.webhook_event_id
-        JOIN retained_payloads AS payload ON payload.webhook_event_id = span.webhook_event_id
         WHERE NOT {IS_UNFINISHED} AND NOT {IS_HELD}
         ORDER BY event.id
-        FOR UPDATE OF event, payload SKIP LOCKED
+        FOR UPDATE OF event SKIP LOCKED
     ), removed AS (
         DELETE FROM retained_payloads AS payload USING gone WHERE payload.webhook_event_id = gone.id
     ), marked AS (
@@ -102,8 +89,11 @@ async def sweep_day(connection: AsyncConnection, day: PayloadDay, providers: Seq
     parameters = {"providers": list(providers), "after": after, "limit": BATCH_PAYLOADS}
     async with block(connection):
         await lock_holds(connection)
-        found = await fetch(connection, _SWEEP_DAY.format(table=day.table), parameters)
-    return Swept(*found[0])
+        last, staying, going, purged = (await fetch(connection, _SPAN.format(table=day.table), parameters))[0]
+        if staying or going:
+            await retain(connection, day, staying)
+            await fetch(connection, _REMOVE.format(table=day.table), {"ids": staying + going})
+    return Swept(last, purged)
 
 
 async def retained_groups(connection: AsyncConnection) -> list[tuple[date, str]]:

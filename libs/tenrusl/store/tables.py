@@ -317,6 +317,12 @@ signing_secrets = Table(
     ),
 )
 
+# Keys derived from APP_KEY and its predecessors, sealed: what made the fingerprints above, and codes in audit_log.
+secret_recognisers, audit_verifiers = (
+    Table(name, metadata, Column("id", LargeBinary, primary_key=True), Column("sealed", LargeBinary, nullable=False))
+    for name in ("secret_recognisers", "audit_verifiers")
+)
+
 # One row, whose number grows with every change of a secret.
 signing_secret_revision = Table(
     "signing_secret_revision",

@@ -108,14 +108,14 @@ class Admin(Rotations):
 
     told = 0
 
-    def __init__(self, engine: Engine, clock: Clock, quiet: timedelta = QUIET) -> None:
+    def __init__(self, engine: Engine, clock: Clock, quiet: timedelta = QUIET, cipher: SecretCipher = CIPHER) -> None:
         async def notify() -> None:
             self.told += 1
 
         super().__init__(
             engine=engine,
             providers=PROVIDERS,
-            cipher=CIPHER,
+            cipher=cipher,
             audit_keys=AUDIT_KEYS,
             notify=notify,
             clock=clock,

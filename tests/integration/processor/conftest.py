@@ -20,6 +20,7 @@ from tenrusl.store.engine import Engine
 from tenrusl.store.event_store import EventStore
 from tenrusl.store.events import NewEvent
 from tests.builders import START, FixedClock, new_event
+from tests.integration.conftest import EngineOf
 
 CIPHER = PayloadCipher(bytes(32))
 NOTHING_WAITS = Confirmation(providers=(), confirmers={}, time_limit=timedelta(seconds=10))
@@ -33,7 +34,7 @@ def clock() -> FixedClock:
 
 
 @pytest.fixture
-def make_processor(engine: Engine, clock: FixedClock) -> MakeProcessor:
+def make_processor(engine_of: EngineOf, clock: FixedClock) -> MakeProcessor:
     """A processor on the test's database; keyword arguments change the policy or the treatment of payments."""
 
     def make(
@@ -43,6 +44,7 @@ def make_processor(engine: Engine, clock: FixedClock) -> MakeProcessor:
         confirmation: Confirmation = NOTHING_WAITS,
         **policy: object,
     ) -> Processor:
+        engine = engine_of("processor")
         return Processor(
             engine=engine,
             directives=Directives(engine, CIPHER),

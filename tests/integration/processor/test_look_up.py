@@ -14,6 +14,7 @@ from tenrusl.store import lookup
 from tenrusl.store.engine import Engine, autocommit, fetch
 from tenrusl.store.tables import EVENT_STATUSES
 from tests.builders import AUDIT_KEYS, FixedClock, new_event, rows
+from tests.integration.conftest import EngineOf
 from tests.integration.processor.conftest import MakeProcessor, Put
 
 
@@ -25,8 +26,8 @@ async def ask(
 
 
 @pytest.fixture
-def servicer(engine: Engine, make_processor: MakeProcessor, clock: FixedClock) -> ProcessorServicer:
-    processor = make_processor()
+def servicer(engine_of: EngineOf, make_processor: MakeProcessor, clock: FixedClock) -> ProcessorServicer:
+    engine, processor = engine_of("processor"), make_processor()
     return ProcessorServicer(
         processor, UnconfirmedEvents(engine=engine, processor=processor, audit_keys=AUDIT_KEYS, clock=clock), engine
     )

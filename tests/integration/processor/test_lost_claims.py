@@ -22,14 +22,15 @@ from tenrusl.store.engine import Engine, NoConnectionError, autocommit, build_en
 from tenrusl.store.event_store import EventStore
 from tests.builders import START, FixedClock, new_event, rows
 from tests.conftest import OWN_DATABASE
+from tests.integration.conftest import EngineOf
 from tests.integration.processor.conftest import CIPHER, NOTHING_WAITS, Put
 
 EVENTS = "SELECT status, attempts, next_retry_at FROM webhook_events ORDER BY event_id"
 
 
 @pytest.fixture
-def lost_claims(engine: Engine, clock: FixedClock) -> LostClaims:
-    return LostClaims(engine, clock)
+def lost_claims(engine_of: EngineOf, clock: FixedClock) -> LostClaims:
+    return LostClaims(engine_of("processor"), clock)
 
 
 def build_processor(engine: Engine, clock: FixedClock, lost_claims: LostClaims) -> Processor:

@@ -13,6 +13,7 @@ from tenrusl.payments import PaymentStatus
 from tenrusl.providers import PROVIDERS
 from tenrusl.store.engine import Engine
 from tests.builders import FixedClock, new_event, rows
+from tests.integration.conftest import EngineOf
 from tests.integration.processor.conftest import MakeProcessor, Put
 
 ORDER = PaymentOrder(
@@ -21,8 +22,10 @@ ORDER = PaymentOrder(
 
 
 @pytest.fixture
-def payments(engine: Engine, clock: FixedClock) -> Payments:
-    return Payments(engine=engine, providers=PROVIDERS, idempotency_ttl=timedelta(hours=24), clock=clock)
+def payments(engine_of: EngineOf, clock: FixedClock) -> Payments:
+    return Payments(
+        engine=engine_of("processor"), providers=PROVIDERS, idempotency_ttl=timedelta(hours=24), clock=clock
+    )
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from tenrusl.errors import InvalidFieldError, OverloadedError, Reason, Unavailab
 from tenrusl.operators import Operator, Role
 from tenrusl.store.engine import Engine
 from tests.builders import AUDIT_KEYS, START, FixedClock, new_event, rows
+from tests.integration.conftest import EngineOf
 from tests.integration.processor.conftest import MakeProcessor, Put
 
 EVENT = "SELECT status, failure_code, confirmed_by, next_retry_at FROM webhook_events WHERE id = :id"
@@ -52,8 +53,8 @@ def processor(make_processor: MakeProcessor) -> Processor:
 
 
 @pytest.fixture
-def unconfirmed(engine: Engine, processor: Processor, clock: FixedClock) -> UnconfirmedEvents:
-    return UnconfirmedEvents(engine=engine, processor=processor, audit_keys=AUDIT_KEYS, clock=clock)
+def unconfirmed(engine_of: EngineOf, processor: Processor, clock: FixedClock) -> UnconfirmedEvents:
+    return UnconfirmedEvents(engine=engine_of("processor"), processor=processor, audit_keys=AUDIT_KEYS, clock=clock)
 
 
 async def test_without_the_setting_it_is_applied_at_once(

@@ -25,6 +25,7 @@ from tenrusl.store.engine import Engine
 from tenrusl.store.event_store import EventStore
 from tenrusl.store.events import NewEvent
 from tests.builders import START, FixedClock
+from tests.integration.conftest import EngineOf
 
 CIPHER = PayloadCipher(bytes(32))
 MakeRetry = Callable[..., Retry]
@@ -44,8 +45,9 @@ async def redis(valkey_url: str) -> AsyncIterator[Redis]:
 
 
 @pytest.fixture
-def processor(engine: Engine, clock: FixedClock) -> Processor:
+def processor(engine_of: EngineOf, clock: FixedClock) -> Processor:
     """The processor as it is, which fails events of `mock` as they order."""
+    engine = engine_of("processor")
     return Processor(
         engine=engine,
         directives=Directives(engine, CIPHER),
@@ -62,14 +64,14 @@ def processor(engine: Engine, clock: FixedClock) -> Processor:
 
 
 @pytest.fixture
-def make_retry(engine: Engine, redis: Redis, clock: FixedClock, processor: Processor) -> MakeRetry:
+def make_retry(engine_of: EngineOf, redis: Redis, clock: FixedClock, processor: Processor) -> MakeRetry:
     """A scheduler's retries; process_events: instead of the real processor. locks: instead of usual ones."""
 
     def make(
         process_events: ProcessEvents | None = None, locks: RunLocks | None = None, clock: FixedClock = clock
     ) -> Retry:
         return Retry(
-            engine=engine,
+            engine=engine_of("scheduler"),
             process_events=process_events or directly(processor),
             locks=locks or RunLocks(redis),
             clock=clock,

@@ -16,16 +16,17 @@ from tenrusl.coordination.runs import RunLocks
 from tenrusl.store.due import StrandedEvent
 from tenrusl.store.engine import Engine, autocommit, transaction
 from tests.builders import START, FixedClock, rows
+from tests.integration.conftest import EngineOf
 from tests.payload_days import put_one, set_status
 
 MakeMaintenance = Callable[..., Maintenance]
 
 
 @pytest.fixture
-def make_maintenance(engine: Engine, redis: Redis) -> MakeMaintenance:
+def make_maintenance(engine_of: EngineOf, redis: Redis) -> MakeMaintenance:
     def make(*, clock: Clock | None = None, locks: RunLocks | None = None) -> Maintenance:
         return Maintenance(
-            engine=engine,
+            engine=engine_of("scheduler"),
             locks=locks or RunLocks(redis),
             partition_days=3,
             idempotency_ttl=timedelta(hours=24),

@@ -30,6 +30,7 @@ from tenrusl.store.event_store import EventStore
 from tenrusl.store.partitions import add_partitions
 from tenrusl.store.retention import PayloadDay, carry_over
 from tests.builders import AUDIT_KEYS, START, FixedClock, new_event, rows
+from tests.integration.conftest import EngineOf
 from tests.payload_days import (
     FINISHED,
     UNFINISHED,
@@ -49,19 +50,18 @@ MakePurge = Callable[..., Purge]
 
 
 @pytest.fixture
-def make_purge(engine: Engine, redis: Redis) -> MakePurge:
+def make_purge(engine_of: EngineOf, redis: Redis) -> MakePurge:
     """Purges on the test's database; the policy's days by provider are keyword arguments."""
 
     def make(
         *,
-        engine: Engine = engine,
         clock: Clock | None = None,
         locks: RunLocks | None = None,
         default: int = 14,
         **days: int,
     ) -> Purge:
         return Purge(
-            engine=engine,
+            engine=engine_of("scheduler"),
             locks=locks or RunLocks(redis),
             policy=RetentionPolicy(default_days=default, provider_days=days),
             providers=PROVIDERS,
@@ -73,8 +73,8 @@ def make_purge(engine: Engine, redis: Redis) -> MakePurge:
 
 
 @pytest.fixture
-def holds(engine: Engine) -> Holds:
-    return Holds(engine=engine, audit_keys=AUDIT_KEYS, clock=FixedClock())
+def holds(engine_of: EngineOf) -> Holds:
+    return Holds(engine=engine_of("scheduler"), audit_keys=AUDIT_KEYS, clock=FixedClock())
 
 
 async def run(purge: Purge, order: PurgeOrder = PurgeOrder()) -> PurgeProgress:  # noqa: B008 - it is frozen
@@ -98,11 +98,19 @@ async def old_transaction(engine: Engine) -> AsyncIterator[None]:
         yield
 
 
+@pytest.fixture
+def persistent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs try to detach a day without a pause, until they may."""
+    monkeypatch.setattr("tenrusl.store.retention.DETACH_TRIES", 10_000)
+    monkeypatch.setattr("tenrusl.store.retention.DETACH_PAUSE_SECONDS", 0.0)
+
+
 async def until_a_run_waits(engine: Engine) -> None:
-    """Until a purge waits for the transactions before it."""
-    waiting = (
-        "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%DETACH%CONCURRENTLY' AND wait_event_type = 'Lock'"
-    )
+    """Until a purge waits for the transactions before it, for a moment."""
+    waiting = """
+        SELECT count(*) FROM pg_locks WHERE NOT granted AND mode = 'AccessExclusiveLock'
+            AND relation = 'webhook_payloads'::regclass
+        """
     async with asyncio.timeout(10):
         while await rows(engine, waiting) != [(1,)]:
             await asyncio.sleep(0.01)
@@ -257,15 +265,19 @@ async def test_a_run_that_died_after_detaching_is_finished(engine: Engine, make_
     assert await readable(engine, held, gone, waits) == [True, False, True]
 
 
-async def test_a_run_that_died_while_detaching_is_finished(
+async def test_a_run_of_an_earlier_release_that_died_while_detaching_is_finished(
     engine: Engine, database_url: str, make_purge: MakePurge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = await put_one(engine, 21), await put_one(engine, 20)
     monkeypatch.setitem(engine_module._PATIENT_SESSION, "lock_timeout", 50)
     impatient = build_engine(database_url, service="test", pool_size=1)
+    day = PayloadDay(days_ago(21), detached=False, detaching=False)
     async with old_transaction(engine):
         with pytest.raises(ContentionError):
-            await run(make_purge(engine=impatient))
+            async with patient(impatient) as connection:
+                await connection.execute(
+                    text(f"ALTER TABLE webhook_payloads DETACH PARTITION {day.table} CONCURRENTLY")
+                )
     await impatient.dispose()
     assert await rows(engine, "SELECT count(*) FROM pg_inherits WHERE inhdetachpending") == [(1,)]
     assert await readable(engine, first, second) == [True, True]
@@ -274,6 +286,21 @@ async def test_a_run_that_died_while_detaching_is_finished(
     assert await readable(engine, first, second) == [False, False]
 
 
+async def test_a_run_gives_up_on_a_day_that_somebody_keeps_from_being_detached(
+    engine: Engine, make_purge: MakePurge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tenrusl.store.retention.DETACH_TRIES", 2)
+    monkeypatch.setattr("tenrusl.store.retention.DETACH_PAUSE_SECONDS", 0.01)
+    event_id = await put_one(engine, 20)
+    async with old_transaction(engine):
+        with pytest.raises(ContentionError):
+            await run(make_purge())
+    assert await partition_days(engine) == {days_ago(20): True}
+    assert await readable(engine, event_id) == [True]
+    assert await run(make_purge()) == done(days_dropped=1, purged=1)
+
+
+@pytest.mark.usefixtures("persistent")
 async def test_ingest_goes_on_while_a_day_waits_to_be_detached(engine: Engine, make_purge: MakePurge) -> None:
     old = await put_one(engine, 20)
     store = EventStore(engine, partition_days=2)
@@ -292,6 +319,7 @@ async def test_ingest_goes_on_while_a_day_waits_to_be_detached(engine: Engine, m
     assert await readable(engine, new.id, old) == [True, False]
 
 
+@pytest.mark.usefixtures("persistent")
 async def test_what_is_unfinished_stays_at_hand_while_its_day_is_detached(
     engine: Engine, make_purge: MakePurge
 ) -> None:
@@ -307,6 +335,7 @@ async def test_what_is_unfinished_stays_at_hand_while_its_day_is_detached(
     assert await purging == done(days_dropped=1, kept_unfinished=1)
 
 
+@pytest.mark.usefixtures("persistent")
 async def test_a_second_run_at_once_does_nothing(engine: Engine, redis: Redis, make_purge: MakePurge) -> None:
     await put_one(engine, 20)
     async with old_transaction(engine):

@@ -22,6 +22,7 @@ from tenrusl.secret import Secret
 from tenrusl.settings import Address, Settings
 from tenrusl.store.engine import Engine
 from tests.builders import FixedClock, new_event, rows
+from tests.integration.conftest import EngineOf
 from tests.integration.scheduler.conftest import Put
 
 SERVICE = "externalscaler.ExternalScaler"
@@ -44,7 +45,7 @@ def time() -> Time:
 
 
 @pytest.fixture
-async def server(engine: Engine, clock: FixedClock, time: Time) -> AsyncIterator[tuple[RpcServer, Any]]:
+async def server(engine_of: EngineOf, clock: FixedClock, time: Time) -> AsyncIterator[tuple[RpcServer, Any]]:
     server = RpcServer(
         name="scheduler",
         listen=Address("127.0.0.1", 0),
@@ -52,7 +53,7 @@ async def server(engine: Engine, clock: FixedClock, time: Time) -> AsyncIterator
         registry=CollectorRegistry(),
         ready=always_ready,
     )
-    scaler = ScalerServicer(Backlog(engine, clock, monotonic=time), PROVIDERS, server.stopping)
+    scaler = ScalerServicer(Backlog(engine_of("scheduler"), clock, monotonic=time), PROVIDERS, server.stopping)
     server.add(externalscaler_pb2_grpc.add_ExternalScalerServicer_to_server, scaler, SERVICE)
     port = await server.start()
     async with build_channel(f"dns:///127.0.0.1:{port}") as channel:

@@ -15,6 +15,7 @@ from tenrusl.store import audit_verification
 from tenrusl.store.audit import FIRST_HASH, AuditEntry, Head, append_entry, list_entries, read_head
 from tenrusl.store.audit_verification import ChainBreak, ChainReport, verify_chain
 from tenrusl.store.engine import Connection, Engine, autocommit, transaction
+from tenrusl.store.kept_keys import KeptKeys, keep_key
 from tests.builders import AUDIT_KEYS, START, rows
 
 MISSING = "the entry is missing"
@@ -202,11 +203,26 @@ async def test_an_end_that_is_removed_before_there_are_keys_is_found(engine: Eng
 
 async def test_an_earlier_key_still_counts_and_another_does_not(engine: Engine) -> None:
     await append(engine, entry(1), keys=AuditKeys(bytes(32)))
-    newer = AuditKeys(bytes([1]) * 32, bytes(32))
+    newer = AuditKeys(bytes([1]) * 32, [bytes(32)])
     await append(engine, entry(2), keys=newer)
     assert await verified(engine, newer) == (2, None)
     broken = ChainBreak(1, "it is under a key that is not configured")
     assert await verified(engine, AuditKeys(bytes([1]) * 32)) == (0, broken)
+
+
+async def test_entries_of_a_key_that_is_kept_count_and_a_head_of_it_does_not(engine: Engine) -> None:
+    older, newer, alone = AuditKeys(bytes(32)), AuditKeys(bytes([1]) * 32, [bytes(32)]), AuditKeys(bytes([1]) * 32)
+    await append(engine, entry(1), keys=older)
+    async with transaction(engine) as connection:
+        await keep_key(connection, KeptKeys.AUDIT, older.key_id, newer.seal(older.key_id))
+    await change(engine, "CREATE TABLE earlier_head AS SELECT * FROM audit_head")
+    await append(engine, entry(2), keys=newer)
+    assert await verified(engine, alone) == (2, None)
+    await change(engine, "DELETE FROM audit_log WHERE number = 2")
+    await change(engine, "DELETE FROM audit_head")
+    await change(engine, "INSERT INTO audit_head SELECT * FROM earlier_head")
+    broken = ChainBreak(2, "the head of the log is under a key that is not configured")
+    assert await verified(engine, alone) == (1, broken)
 
 
 async def test_a_chain_over_several_pages_is_read_to_its_end(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,7 @@ def test_migrations_and_tables_agree(database_url: str) -> None:
 
 
 def test_migrating_again_changes_nothing(database_url: str) -> None:
-    assert upgrade(database_url) == upgrade(database_url) == "0011"
+    assert upgrade(database_url) == upgrade(database_url) == "0012"
 
 
 def test_transitions_cannot_be_changed_or_deleted(database_url: str) -> None:

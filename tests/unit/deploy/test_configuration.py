@@ -74,7 +74,7 @@ def started(which: str, component: str, folder: Path) -> Settings:
     found = {}
     for name, value in environment(which, container).items():
         if value.startswith("secret:"):
-            value = KEY if name == "APP_KEY" else "s" * 40
+            value = KEY if name in ("APP_KEY", "APP_PREVIOUS_KEYS") else "s" * 40
         elif name.startswith(("TENRUSL_WEBHOOK_SECRET_", "TENRUSL_PROVIDER_")):
             assert any(Path(mount["mountPath"]) in Path(value).parents for mount in container["volumeMounts"]), value
             file = folder / Path(value).name
@@ -124,7 +124,7 @@ def test_a_service_gets_no_key_that_it_does_not_use(which: str) -> None:
             secrets[pod.labels[COMPONENT]] = {
                 name: value for name, value in values.items() if value.startswith("secret:")
             }
-    for variable in ("APP_KEY", "TENRUSL_ADMIN_KEY", "DB_PASSWORD", "REDIS_PASSWORD"):
+    for variable in ("APP_KEY", "APP_PREVIOUS_KEYS", "TENRUSL_ADMIN_KEY", "DB_PASSWORD", "REDIS_PASSWORD"):
         reading = readers()[SETTINGS[variable].name]
         for component, given in secrets.items():
             value = given.get(variable, "")
@@ -209,12 +209,16 @@ def test_made_secrets_are_new_random_and_taken() -> None:
     pem = "-----BEGIN PUBLIC KEY-----\nMFkw\n-----END PUBLIC KEY-----"
     first, second = made_secrets(TENRUSL_WEBHOOK_SECRET_DANA=pem, HOME="/"), made_secrets()
     assert {name: set(item.get("stringData", {})) for name, item in first.items()} == template_keys()
-    values = [
-        value for item in first.values() for key, value in item.get("stringData", {}).items() if "json" not in key
-    ]
-    others = [
-        value for item in second.values() for key, value in item.get("stringData", {}).items() if "json" not in key
-    ]
+    values, others = (
+        [
+            value
+            for item in made.values()
+            for key, value in item.get("stringData", {}).items()
+            if "json" not in key and key != "APP_PREVIOUS_KEYS"  # of a first installation there are none
+        ]
+        for made in (first, second)
+    )
+    assert first["tenrusl-app-key"]["stringData"]["APP_PREVIOUS_KEYS"] == ""
     assert len({*values, *others}) == len(values) + len(others)
     load(
         {

@@ -23,7 +23,8 @@ DOCKER = ROOT / "deploy/docker"
 DOCKERFILE = (DOCKER / "Dockerfile").read_text(encoding="utf-8")
 FINAL_STAGE = DOCKERFILE.rpartition("\nFROM ")[2]
 PIN = re.compile(r"^([a-z0-9._-]+)==(\S+)((?: ;[^\\]*)?) \\$", re.MULTILINE)
-VARIABLE = re.compile(r"\$\{(\w+):\?[^}]+\}")
+APP_KEYS = ("APP_KEY", "APP_PREVIOUS_KEYS")
+VARIABLE = re.compile(r"\$\{(\w+)(?::\?[^}]+|-)\}")  # "-": may be empty
 
 
 def pins(lock: str) -> dict[str, tuple[str, frozenset[str]]]:
@@ -173,16 +174,17 @@ def test_every_service_takes_the_settings_of_compose(name: str) -> None:
     environment = OURS[name]["environment"]
     assert [variable for variable in environment if not is_known(variable)] == []
     filled = {
-        variable: VARIABLE.sub(lambda match: KEY if match[1].endswith("APP_KEY") else "s" * 40, value)
+        variable: VARIABLE.sub(lambda match: KEY if match[1].endswith(APP_KEYS) else "s" * 40, value)
         for variable, value in environment.items()
     }
     settings = load(filled | {"TENRUSL_ALLOWED_PROVIDERS": "stripe"})
     assert settings.json_logs
 
 
-@pytest.mark.parametrize("variable", ["APP_KEY", "TENRUSL_ADMIN_KEY", "DB_PASSWORD", "REDIS_PASSWORD"])
+@pytest.mark.parametrize("variable", [*APP_KEYS, "TENRUSL_ADMIN_KEY", "DB_PASSWORD", "REDIS_PASSWORD"])
 def test_compose_gives_a_service_no_key_that_it_does_not_use(variable: str) -> None:
-    given = {name for name, item in OURS.items() if f"${{{variable}:" in item["environment"].get(variable, "")}
+    asked = {name: VARIABLE.findall(item["environment"].get(variable, "")) for name, item in OURS.items()}
+    given = {name for name, found in asked.items() if found == [variable]}
     # The migration shares the block of addresses with the others.
     assert given - {"migrate"} == set(readers()[SETTINGS[variable].name]) - {"migrate"}
 

@@ -52,7 +52,7 @@ def test_the_limits_that_are_shown_are_the_last_values_that_are_read(name: str) 
 
 @each_variable
 def test_what_is_kept_as_a_secret_is_shown_as_one(name: str) -> None:
-    is_kept = isinstance(_FIELDS[name].default, Secret) or name == "APP_KEY"
+    is_kept = isinstance(_FIELDS[name].default, Secret) or name in ("APP_KEY", "APP_PREVIOUS_KEYS")
     assert _ROWS[name][5] == ("yes" if is_kept else "no")
 
 

@@ -81,7 +81,8 @@ class RotationServiceServicer:
         A secret that was retired or aborted may come again, as a new version.
         Errors: INVALID_ARGUMENT also for a secret that is empty, short, of no use to the provider, accepted already or
         revoked, and for a field by whose versions webhooks are not counted, which is changed in the environment;
-        FAILED_PRECONDITION (ROTATION_OPEN), NOT_FOUND (SECRET_NOT_FOUND) where there is no secret to be rotated.
+        FAILED_PRECONDITION (ROTATION_OPEN, PAYLOAD_SEALED when a key is missing), NOT_FOUND (SECRET_NOT_FOUND) where there is no
+        secret to be rotated.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
