@@ -79,8 +79,10 @@ class Rotations:
         self.quiet = quiet
 
     async def begin(self, order: BeginOrder, caller: Caller) -> RotationState:
-        """Raises InvalidFieldError, NotFoundError(SECRET_NOT_FOUND), ConflictError: ROTATION_OPEN, and PAYLOAD_SEALED when
-        a key is missing without which it cannot be told whether the secret was revoked."""
+        """Raises InvalidFieldError, NotFoundError(SECRET_NOT_FOUND), ConflictError.
+
+        ROTATION_OPEN; PAYLOAD_SEALED when a key is missing without which nobody can tell whether the secret was revoked.
+        """
         provider, now = order.provider, self._clock.now()
         field = find_field(self._providers, provider, order.field)
         check_counted(self._providers[provider], field)
