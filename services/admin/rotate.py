@@ -81,7 +81,7 @@ class Rotations:
     async def begin(self, order: BeginOrder, caller: Caller) -> RotationState:
         """Raises InvalidFieldError, NotFoundError(SECRET_NOT_FOUND), ConflictError.
 
-        ROTATION_OPEN; PAYLOAD_SEALED when a key is missing without which nobody can tell whether the secret was revoked.
+        ROTATION_OPEN; PAYLOAD_SEALED when a key is missing without which none can tell whether it was revoked.
         """
         provider, now = order.provider, self._clock.now()
         field = find_field(self._providers, provider, order.field)
