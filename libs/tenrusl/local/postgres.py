@@ -66,6 +66,10 @@ class EmbeddedPostgres:
         """For SQLAlchemy and, without `+psycopg`, for libpq; with the password."""
         return f"postgresql+psycopg://{user}:{self._password.reveal()}@127.0.0.1:{self.port}/{database}"
 
+    def program(self, name: str) -> Path:
+        """One of the programs that come with the server, e.g. pgbench."""
+        return self._bin / name
+
     def start(self) -> None:
         """Starts it and waits until it answers; recovers from a crash. Raises StartError."""
         if not self._data.exists():
