@@ -21,8 +21,10 @@ _SAMPLE_SECONDS = 2.0
 # The first part of the samples is not judged: caches and pools fill.
 _SETTLED = 0.25
 _TABLES = ("webhook_events", "webhook_payloads", "payments")
+# pg_partition_tree has no row for a table without partitions.
 _SIZE = """
-    SELECT coalesce(sum(pg_total_relation_size(relid)), 0)::bigint FROM pg_partition_tree(%s)
+    SELECT sum(pg_total_relation_size(relid))::bigint
+    FROM (SELECT %(table)s::regclass AS relid UNION SELECT relid FROM pg_partition_tree(%(table)s)) AS relations
     """
 
 
@@ -131,7 +133,7 @@ class _Sampling:
 def _sample(began: float, processes: dict[str, int], database: psycopg.Connection) -> Sample:
     tables = {}
     for table in _TABLES:
-        row = database.execute(_SIZE, [table]).fetchone()
+        row = database.execute(_SIZE, {"table": table}).fetchone()
         assert row is not None
         tables[table] = int(row[0])
     resident = {name: resident_bytes(pid) for name, pid in processes.items()}
