@@ -12,8 +12,8 @@ from benchmarks.load import LoadResult, run_in_process
 from benchmarks.systems import Receiver
 from benchmarks.workloads import Kind, Workload
 
-# Below this part of a fixed rate a receiver does not keep up with it.
-KEEPS_UP_SHARE = 0.95
+# Below this part of a fixed rate a receiver does not keep up. Not 1, for the wait for the last answers counts.
+KEEPS_UP_SHARE = 0.9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
