@@ -8,7 +8,7 @@ LOCK   := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-has
 PROTOC := $(BIN)/python -m grpc_tools.protoc -Iprotos
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo migrate test chaos check protos protos-check docs docs-check k8s-check bench lock clean
+.PHONY: help setup run demo migrate test chaos check protos protos-check docs docs-check k8s-check bench bench-quick lock clean
 
 help: ## print this help
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -67,8 +67,11 @@ k8s-check: $(STAMP) ## build the overlays of deploy/k8s and hold them to three K
 	@command -v kubectl >/dev/null || echo "kubectl not found: kustomize builds not checked, only the base as it is written"
 	@$(BIN)/python -m pytest tests/unit/deploy
 
-bench: $(STAMP) ## measure against receivers that others would write, and print the table
-	@$(BIN)/python -m benchmarks
+bench: $(STAMP) ## measure against what others would write, into benchmarks/report.md and report.png
+	@$(BIN)/python -m benchmarks --output benchmarks $(if $(BENCH_SOAK_MINUTES),--soak-minutes $(BENCH_SOAK_MINUTES))
+
+bench-quick: $(STAMP) ## the same with small numbers, only printed: that it works, not how fast it is
+	@$(BIN)/python -m benchmarks --quick
 
 lock: $(STAMP) ## resolve pyproject.toml anew into requirements.lock, and what the image needs of it
 	@$(LOCK) --all-extras pyproject.toml -o requirements.lock

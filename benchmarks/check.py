@@ -39,7 +39,9 @@ class Check:
 
 
 def backlog(receiver: Receiver) -> int:
-    """How many events wait for processing now."""
+    """How many events wait for processing now; 0 when it processes nothing."""
+    if receiver.backlog is None:
+        return 0
     with _connect(receiver) as connection:
         return _backlog(connection, receiver)
 
@@ -47,8 +49,10 @@ def backlog(receiver: Receiver) -> int:
 def wait_until_processed(receiver: Receiver, *, but: int = 0, stalled_seconds: float = STALLED_SECONDS) -> int:
     """Waits until no more than `but` events wait for processing, or none was processed for `stalled_seconds`.
 
-    Returns how many wait then.
+    Returns how many wait then; 0 at once when it processes nothing.
     """
+    if receiver.backlog is None:
+        return 0
     with _connect(receiver) as connection:
         lowest, since = _backlog(connection, receiver), time.monotonic()
         while lowest > but and time.monotonic() - since < stalled_seconds:
@@ -61,12 +65,15 @@ def wait_until_processed(receiver: Receiver, *, but: int = 0, stalled_seconds: f
 
 def analyze(receiver: Receiver) -> None:
     """Collects statistics, which a new database has not: its plans would be those for empty tables for a minute."""
+    if receiver.stored is None:
+        return
     with _connect(receiver) as connection:
         connection.execute("ANALYZE")
 
 
 def check(receiver: Receiver, spec: LoadSpec, result: LoadResult) -> Check:
-    """Compares every acknowledged event with the database."""
+    """Compares every acknowledged event with the database. Only for a receiver that stores them."""
+    assert receiver.stored is not None
     with _connect(receiver) as connection:
         connection.execute("CREATE TEMPORARY TABLE acked (event_id text, bytes integer, sha256 bytea)")
         with connection.cursor().copy("COPY acked (event_id, bytes, sha256) FROM STDIN") as copy:
@@ -113,6 +120,7 @@ def _seconds_after(start: float, moment: datetime | None) -> float:
 
 
 def _backlog(connection: psycopg.Connection, receiver: Receiver) -> int:
+    assert receiver.backlog is not None
     row = connection.execute(receiver.backlog.encode()).fetchone()
     assert row is not None
     return int(row[0])

@@ -19,7 +19,8 @@ from typing import cast
 import uvloop
 
 from benchmarks.pacing import ClosedLoop, Journal, OpenLoop, Pacing, percentile
-from benchmarks.webhooks import Webhook, deliveries, signed_request
+from benchmarks.simulated import SimulatedWebhook
+from benchmarks.webhooks import BODY_BYTES, STRIPE, Webhook, deliveries, signed_request
 
 # After the last request is sent, this long is waited for answers; what is missing then counts as unanswered.
 ANSWER_SECONDS = 15.0
@@ -30,29 +31,44 @@ _LOOPBACK = "127.0.0.1"
 class LoadSpec:
     """What to send. All webhooks go to 127.0.0.1.
 
-    name: starts the ids of its events, unique over all rounds. rate: webhooks a second in an open loop, or None
-    for a closed one. max_seconds: a closed loop sends nothing after it. repeat_share: from 0 to 1.
+    name: starts the ids of its events, unique over all rounds. path: with `{provider}` where its name stands. secrets:
+    of each provider; with more than Stripe the events go through them in turn, with bodies as these send. rate:
+    webhooks a second in an open loop, or None for a closed one. max_seconds: a closed loop sends nothing after it.
+    repeat_share: from 0 to 1. body_bytes: of Stripe's.
     """
 
     name: str
     port: int
     path: str
-    secret: str
+    secrets: dict[str, str]
     count: int
     connections: int = 64
     rate: float | None = None
     max_seconds: float = 10.0
     repeat_share: float = 0.0
     seed: int = 1
+    body_bytes: int = BODY_BYTES
 
     @property
     def sending_seconds(self) -> float:
         """How long it sends, at most."""
         return self.max_seconds if self.rate is None else self.count / self.rate
 
-    def webhook(self, event: int, created: int) -> Webhook:
+    def webhook(self, event: int, created: int) -> Webhook | SimulatedWebhook:
         """Event number `event` of this load, the same in every process."""
-        return Webhook(name=f"{self.name}_{event:07d}", created=created)
+        name = f"{self.name}_{event:07d}"
+        if list(self.secrets) == [STRIPE]:
+            return Webhook(name=name, created=created, body_bytes=self.body_bytes)
+        provider = sorted(self.secrets)[event % len(self.secrets)]
+        return SimulatedWebhook(provider=provider, name=name, created=created, secret=self.secrets[provider])
+
+    def request(self, event: int, created: int) -> bytes:
+        """The event's whole HTTP/1.1 request, signed at `created`."""
+        webhook, host = self.webhook(event, created), f"{_LOOPBACK}:{self.port}"
+        if isinstance(webhook, SimulatedWebhook):
+            return webhook.request(path=self.path.format(provider=webhook.provider), host=host)
+        path = self.path.format(provider=STRIPE)
+        return signed_request(webhook, path=path, host=host, secret=self.secrets[STRIPE], timestamp=created)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +89,7 @@ class LoadResult:
     started_at: float
     seconds: float
     p50_ms: float
+    p95_ms: float
     p99_ms: float
     max_ms: float
     acked_events: list[int]
@@ -176,13 +193,7 @@ async def run(spec: LoadSpec) -> LoadResult:
     loop = asyncio.get_running_loop()
     order = deliveries(spec.count, repeat_share=spec.repeat_share, seed=spec.seed)
     created = int(time.time())
-    requests = [
-        signed_request(
-            spec.webhook(event, created), path=spec.path, host=f"{_LOOPBACK}:{spec.port}", secret=spec.secret,
-            timestamp=created,
-        )
-        for event in order
-    ]  # fmt: skip
+    requests = [spec.request(event, created) for event in order]
     gc.freeze()
     failures: list[str] = []
     pacing: ClosedLoop | OpenLoop
@@ -245,6 +256,7 @@ def _result(journal: Journal, order: Sequence[int], *, created: int, started_at:
         started_at=started_at,
         seconds=journal.seconds,
         p50_ms=percentile(latencies, 50) * 1000,
+        p95_ms=percentile(latencies, 95) * 1000,
         p99_ms=percentile(latencies, 99) * 1000,
         max_ms=percentile(latencies, 100) * 1000,
         acked_events=sorted(set(acked)),

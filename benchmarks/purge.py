@@ -34,11 +34,9 @@ from tenrusl.store.events import NewEvent
 from tenrusl.store.migrate import upgrade
 from tenrusl.store.partitions import add_partitions
 
-PAYLOADS = 1_000_000
-UNFINISHED = 1000  # of them
+UNFINISHED = 1000  # of the payloads, whose events are not done
 MAX_SECONDS = 2.0
 MAX_RATIO = 2.0
-_ROUNDS = 3
 _DATABASE = "tenrusl"
 _USUAL_SECONDS = 5.0
 # A batch of ingress at a moderate load, one every 5 ms: 800 webhooks a second.
@@ -68,9 +66,10 @@ _PAYLOADS = """
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PurgeFigures:
-    """seconds: of the purge, in each round. usual, purging: of all rounds, the seconds to store a batch before the
-    purge and meanwhile. A purge is so short that one round has too few of them."""
+    """payloads: of the day. seconds: of the purge, in each round. usual, purging: of all rounds, the seconds to store a
+    batch before the purge and meanwhile. A purge is so short that one round has too few of them."""
 
+    payloads: int
     seconds: list[float]
     usual: list[float]
     purging: list[float]
@@ -81,8 +80,11 @@ class PurgeFigures:
         return _p99_ms(self.usual), _p99_ms(self.purging)
 
 
-def measure_purge(folder: Path, ports: PortReservations, *, rounds: int = _ROUNDS) -> PurgeFigures:
-    """Starts a PostgreSQL with fsync and a Valkey of its own. Raises StartError, psycopg.Error."""
+def measure_purge(folder: Path, ports: PortReservations, *, payloads: int, rounds: int) -> PurgeFigures:
+    """Starts a PostgreSQL with fsync and a Valkey of its own. payloads: over UNFINISHED.
+
+    Raises StartError, psycopg.Error.
+    """
     postgres = EmbeddedPostgres(folder=folder / "postgres", port=ports.take())
     valkey = EmbeddedValkey(folder=folder / "valkey", port=ports.take())
     try:
@@ -91,7 +93,7 @@ def measure_purge(folder: Path, ports: PortReservations, *, rounds: int = _ROUND
         postgres.create_database(_DATABASE)
         url = postgres.url(_DATABASE)
         upgrade(url)
-        return asyncio.run(_measure(url, postgres.url(_DATABASE, user=SUPERUSER), valkey.url, rounds))
+        return asyncio.run(_measure(url, postgres.url(_DATABASE, user=SUPERUSER), valkey.url, payloads, rounds))
     finally:
         valkey.stop()
         postgres.stop()
@@ -103,14 +105,14 @@ def purge_report(figures: PurgeFigures) -> str:
     speed = "reached" if seconds < MAX_SECONDS else "MISSED"
     cost = "reached" if purging <= MAX_RATIO * usual else "MISSED"
     return (
-        f"a day of {PAYLOADS:,} payloads purged: {seconds:.2f} s, at most {max(figures.seconds):.2f}"
+        f"a day of {figures.payloads:,} payloads purged: {seconds:.2f} s, at most {max(figures.seconds):.2f}"
         f" (under {MAX_SECONDS:.0f} s: {speed})\n"
         f"p99 of storing {_BATCH} webhooks, usually / meanwhile: {usual:.1f} / {purging:.1f} ms,"
         f" {purging / usual:.1f} times (at most {MAX_RATIO:.0f}: {cost})"
     )
 
 
-async def _measure(url: str, superuser_url: str, redis_url: str, rounds: int) -> PurgeFigures:
+async def _measure(url: str, superuser_url: str, redis_url: str, payloads: int, rounds: int) -> PurgeFigures:
     engine = build_engine(url, service="bench", pool_size=8)
     redis = build_redis(redis_url)
     clock = SystemClock()
@@ -122,18 +124,18 @@ async def _measure(url: str, superuser_url: str, redis_url: str, rounds: int) ->
         clock=clock,
         metrics=SchedulerMetrics(CollectorRegistry()),
     )
-    figures = PurgeFigures(seconds=[], usual=[], purging=[])
+    figures = PurgeFigures(payloads=payloads, seconds=[], usual=[], purging=[])
     store = EventStore(engine, partition_days=2)
     await store.prepare_partitions(clock.now())
     for number in range(rounds):
-        await _fill(engine, superuser_url, clock.now().date() - timedelta(days=30 + number))
+        await _fill(engine, superuser_url, clock.now().date() - timedelta(days=30 + number), payloads)
         async with _storing(store, clock) as usual:
             await asyncio.sleep(_USUAL_SECONDS)
         began = time.perf_counter()
         async with _storing(store, clock) as meanwhile:
             *_, progress = [progress async for progress in purge.run(PurgeOrder())]
             figures.seconds.append(time.perf_counter() - began)
-        assert (progress.days_dropped, progress.purged) == (1, PAYLOADS - UNFINISHED), progress
+        assert (progress.days_dropped, progress.purged) == (1, payloads - UNFINISHED), progress
         figures.usual.extend(usual)
         figures.purging.extend(meanwhile)
     await redis.aclose()
@@ -141,7 +143,7 @@ async def _measure(url: str, superuser_url: str, redis_url: str, rounds: int) ->
     return figures
 
 
-async def _fill(engine: Engine, url: str, day: date) -> None:
+async def _fill(engine: Engine, url: str, day: date, payloads: int) -> None:
     """A day as it is after weeks: vacuumed and on disk, some of its events unfinished. url: of a superuser."""
     await add_partitions(engine, day, 1)
     noon = datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
@@ -149,7 +151,7 @@ async def _fill(engine: Engine, url: str, day: date) -> None:
         "day": str(day),
         "noon": noon,
         "first_ms": int(noon.timestamp() * 1000) - 12 * 3600 * 1000,
-        "number": PAYLOADS,
+        "number": payloads,
         "unfinished": UNFINISHED,
     }
     connection = await psycopg.AsyncConnection.connect(url.replace("+psycopg", ""), autocommit=True)

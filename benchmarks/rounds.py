@@ -1,89 +1,96 @@
-"""The workloads, and one round of them against each receiver in turn."""
+"""Rounds of workloads against each contestant in turn."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
+from typing import Protocol
 
 from benchmarks.check import Check, backlog, check, wait_until_processed
-from benchmarks.load import LoadResult, LoadSpec, run_in_process
+from benchmarks.load import LoadResult, run_in_process
 from benchmarks.systems import Receiver
+from benchmarks.workloads import Kind, Workload
 
-# More than any receiver here takes in the time of one load, so that the time ends it; all are signed beforehand.
-_PLENTY_PER_SECOND = 8_000
-
-
-class Workload(StrEnum):
-    """What is sent."""
-
-    BURST = "burst"
-    REPEATS = "repeats"
-    STEADY = "steady"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """How much is measured.
-
-    burst_seconds: length of the closed loops. steady_seconds and steady_rate (webhooks a second): the open loop.
-    repeat_share: from 0 to 1, part of the webhooks of workload `repeats` that repeat an earlier one.
-    """
-
-    rounds: int = 3
-    connections: int = 64
-    burst_seconds: float = 3.0
-    steady_seconds: float = 5.0
-    steady_rate: float = 500.0
-    repeat_share: float = 0.3
-
-    def load(self, workload: Workload, receiver: Receiver, name: str) -> LoadSpec:
-        """name: starts the event ids, new for each load."""
-        open_loop = workload is Workload.STEADY
-        count = self.steady_seconds * self.steady_rate if open_loop else self.burst_seconds * _PLENTY_PER_SECOND
-        return LoadSpec(
-            name=name,
-            port=receiver.port,
-            path=receiver.path,
-            secret=receiver.secret,
-            count=int(count),
-            connections=self.connections,
-            rate=self.steady_rate if open_loop else None,
-            max_seconds=self.burst_seconds,
-            repeat_share=self.repeat_share if workload is Workload.REPEATS else 0.0,
-        )
+# Below this part of a fixed rate a receiver does not keep up. Not 1, for the wait for the last answers counts.
+KEEPS_UP_SHARE = 0.9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
-    """One load against one receiver."""
+    """One load against one contestant. check: None for one that stores nothing. processes: whether it applies events
+    to payments."""
 
     receiver: str
     workload: Workload
     round: int
     result: LoadResult
-    check: Check
+    check: Check | None
+    processes: bool = True
 
     @property
     def unprocessed(self) -> int:
         """Acknowledged events that still waited when no more were processed."""
-        return self.check.acked - self.check.processed
+        return self.check.acked - self.check.processed if self.check is not None and self.processes else 0
 
     @property
     def processed_per_second(self) -> float:
         """From the first request to the last event applied to its payment; 0 when none was."""
-        return self.check.processed / self.check.processed_seconds if self.check.processed else 0.0
+        if self.check is None or not self.check.processed:
+            return 0.0
+        return self.check.processed / self.check.processed_seconds
 
     @property
     def drain_seconds(self) -> float:
-        """From the last answer to the last event applied to its payment; 0 when that was earlier."""
+        """From the last answer to the last event applied to its payment; 0 when that was earlier or never."""
+        if self.check is None or not self.check.processed:
+            return 0.0
         return max(0.0, self.check.processed_seconds - self.result.seconds)
 
+    @property
+    def keeps_up(self) -> bool:
+        """Whether a fixed rate was answered as fast as it was sent."""
+        rate = self.workload.rate
+        return rate is None or self.result.acked_per_second >= KEEPS_UP_SHARE * rate
 
-def measure(receiver: Receiver, workload: Workload, plan: Plan, *, round_number: int) -> Measurement:
-    """Sends one load, waits until it is processed, and checks what is stored."""
-    spec = plan.load(workload, receiver, f"{workload}{round_number}")
+
+class Contestant(Protocol):
+    """Something that is measured in turn with others."""
+
+    @property
+    def name(self) -> str: ...
+
+    def suits(self, workload: Workload) -> bool:
+        """Whether it can be given this load."""
+        ...
+
+    def measure(self, workload: Workload, *, round_number: int) -> Measurement: ...
+
+
+@dataclass(frozen=True, slots=True)
+class HttpContestant:
+    """A receiver, which the load generator sends to."""
+
+    receiver: Receiver
+
+    @property
+    def name(self) -> str:
+        return self.receiver.name
+
+    def suits(self, workload: Workload) -> bool:
+        return workload.suits(self.receiver)
+
+    def measure(self, workload: Workload, *, round_number: int) -> Measurement:
+        """Sends one load, waits until it is processed, and checks what is stored."""
+        return measure(self.receiver, workload, round_number=round_number)
+
+
+def measure(receiver: Receiver, workload: Workload, *, round_number: int, name: str = "") -> Measurement:
+    """Sends one load, waits until it is processed, and checks what is stored.
+
+    name: starts the event ids; by default it is made of round and workload, which must then be a new pair.
+    """
+    spec = workload.load(receiver, name or _name(workload, round_number))
     waiting = backlog(receiver)
     result = run_in_process(spec)
     wait_until_processed(receiver, but=waiting)
@@ -92,23 +99,54 @@ def measure(receiver: Receiver, workload: Workload, plan: Plan, *, round_number:
         workload=workload,
         round=round_number,
         result=result,
-        check=check(receiver, spec, result),
+        check=None if receiver.stored is None else check(receiver, spec, result),
+        processes=receiver.backlog is not None,
     )
 
 
 def measure_all(
-    receivers: Sequence[Receiver], plan: Plan, *, progress: Callable[[Measurement], None]
+    contestants: Sequence[Contestant],
+    loads: Sequence[Workload],
+    rounds: int,
+    *,
+    progress: Callable[[Measurement], None],
 ) -> Iterator[Measurement]:
-    """All rounds. Receivers take turns within each workload, the others being suspended meanwhile, and the first one
-    changes from round to round."""
-    for round_number in range(1, plan.rounds + 1):
-        turn = list(receivers) if round_number % 2 else list(reversed(receivers))
-        for workload in Workload:
-            for receiver in turn:
-                with contextlib.ExitStack() as stack:
-                    for other in receivers:
-                        if other is not receiver:
-                            stack.enter_context(other.suspended())
-                    measurement = measure(receiver, workload, plan, round_number=round_number)
+    """All rounds. Contestants take turns within each workload, the others' processes being suspended meanwhile, and
+    the first one changes from round to round. Who does not keep up with a fixed rate gets no higher one that round."""
+    for round_number in range(1, rounds + 1):
+        turn = list(contestants) if round_number % 2 else list(reversed(contestants))
+        saturated: set[str] = set()
+        for workload in loads:
+            for contestant in turn:
+                spared = workload.kind is Kind.RATE and contestant.name in saturated
+                if spared or not contestant.suits(workload):
+                    continue
+                with _alone(contestant, contestants):
+                    measurement = contestant.measure(workload, round_number=round_number)
+                if not measurement.keeps_up:
+                    saturated.add(contestant.name)
                 progress(measurement)
                 yield measurement
+
+
+@contextlib.contextmanager
+def _alone(chosen: Contestant, contestants: Sequence[Contestant]) -> Iterator[None]:
+    with contextlib.ExitStack() as stack:
+        for other in contestants:
+            if other is not chosen and isinstance(other, HttpContestant):
+                stack.enter_context(other.receiver.suspended())
+        yield
+
+
+def _name(workload: Workload, round_number: int) -> str:
+    """Short, for it is in each body five times, and different for each workload of a run."""
+    match workload.kind:
+        case Kind.BURST:
+            part = f"b{workload.connections}"
+        case Kind.RATE:
+            part = f"f{workload.rate:.0f}"
+        case Kind.BODY:
+            part = f"s{workload.body_bytes}"
+        case Kind.REPEATS | Kind.MIXED:
+            part = workload.kind[0]
+    return f"{part}r{round_number}"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 # The size of Stripe's own payment events differs with the metadata; this is a usual one.
 BODY_BYTES = 1024
+STRIPE = "stripe"
 # How many webhooks ago the original of a repeated one was sent, at most: some repeats meet it under way.
 MAX_REPEAT_DISTANCE = 2000
 
@@ -15,17 +16,20 @@ _BODY = (
     '{"id":"%s","object":"event","api_version":"2024-06-20","created":%d,"type":"payment_intent.succeeded",'
     '"livemode":false,"pending_webhooks":1,"request":{"id":"req_%s","idempotency_key":"%s"},"data":{"object":'
     '{"id":"pi_%s","object":"payment_intent","amount":%d,"amount_received":%d,"currency":"usd",'
-    '"status":"succeeded","capture_method":"automatic","confirmation_method":"automatic",'
-    '"payment_method_types":["card"],"metadata":{"order_id":"order_%s","note":"%s"}}}}'
+    '"status":"succeeded","payment_method_types":["card"],"metadata":{"order_id":"order_%s","note":"%s"}}}}'
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Webhook:
-    """One payment event. `name` is its event id without `evt_`, unique over all rounds."""
+    """One payment event. `name` is its event id without `evt_`, unique over all rounds.
+
+    body_bytes: at least 512.
+    """
 
     name: str
     created: int
+    body_bytes: int = BODY_BYTES
 
     @property
     def event_id(self) -> str:
@@ -33,11 +37,14 @@ class Webhook:
 
     @property
     def body(self) -> bytes:
-        """JSON of exactly BODY_BYTES bytes; a payment of its own for each event."""
+        """JSON of exactly `body_bytes` bytes; a payment of its own for each event. Raises ValueError: no room."""
         name = self.name
         amount = 100 + len(name)
         parts = (self.event_id, self.created, name, name, name, amount, amount, name)
-        note = "x" * (BODY_BYTES - len(_BODY % (*parts, "")))
+        room = self.body_bytes - len(_BODY % (*parts, ""))
+        if room < 0:
+            raise ValueError(f"{self.body_bytes} bytes are too few for {name}")
+        note = "x" * room
         return (_BODY % (*parts, note)).encode()
 
 

@@ -76,6 +76,10 @@ class EmbeddedPostgres:
         password = self._service_passwords[service].reveal()
         return f"postgresql+psycopg://{_LOGIN_PREFIX}{service}:{password}@127.0.0.1:{self.port}/{database}"
 
+    def program(self, name: str) -> Path:
+        """One of the programs that come with the server, e.g. pgbench."""
+        return self._bin / name
+
     def start(self) -> None:
         """Starts it and waits until it answers; recovers from a crash. Raises StartError."""
         if not self._data.exists():

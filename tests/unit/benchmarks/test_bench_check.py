@@ -9,7 +9,7 @@ from benchmarks.check import Check, backlog, check, wait_until_processed
 from benchmarks.load import LoadResult, LoadSpec
 from benchmarks.systems import Receiver
 
-SPEC = LoadSpec(name="t", port=1, path="/", secret="s", count=3)
+SPEC = LoadSpec(name="t", port=1, path="/", secrets={"stripe": "s"}, count=3)
 RESULT = LoadResult(
     sent=3,
     acked=3,
@@ -20,6 +20,7 @@ RESULT = LoadResult(
     started_at=1_785_000_000.0,
     seconds=1.0,
     p50_ms=1.0,
+    p95_ms=1.0,
     p99_ms=1.0,
     max_ms=1.0,
     acked_events=[0, 1, 2],
@@ -35,7 +36,7 @@ def receiver(database_url: str) -> Receiver:
         name="test",
         port=1,
         path="/",
-        secret="s",
+        secrets={"stripe": "s"},
         database_url=database_url,
         stored=stored,
         backlog="SELECT count(*) FROM stored WHERE processed_at IS NULL",

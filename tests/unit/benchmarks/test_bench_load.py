@@ -44,7 +44,14 @@ async def serve(answer: Answer) -> AsyncIterator[tuple[int, list[str]]]:
 
 
 def spec(port: int, **changes: object) -> LoadSpec:
-    values: dict[str, object] = {"name": "t", "port": port, "path": "/", "secret": "s", "count": 20, "connections": 4}
+    values: dict[str, object] = {
+        "name": "t",
+        "port": port,
+        "path": "/",
+        "secrets": {"stripe": "s"},
+        "count": 20,
+        "connections": 4,
+    }
     return LoadSpec(**{**values, **changes})  # type: ignore[arg-type]  # the test names the fields
 
 
