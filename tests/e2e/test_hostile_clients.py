@@ -1,13 +1,14 @@
 """Clients that mean harm, against the running gateway: each is refused or cut off, and everybody else is served."""
 
 import random
+import resource
 import socket
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, suppress
+from pathlib import Path
 from uuid import uuid4
 
-import psutil
 import pytest
 
 from services.gateway import headers, protocol
@@ -18,6 +19,8 @@ from tests.e2e.conftest import World, running_world
 BODY_SECONDS = 2.0
 # Beyond the documented limits, for a machine with other work.
 MARGIN_SECONDS = 20.0
+# The least that providers wait for an answer, on a machine that does nothing else a thousand times what it takes.
+PROVIDER_SECONDS = 10.0
 IDLE_CONNECTIONS = 1000
 # Buffers of a thousand connections at 64 KiB each would be less.
 MAX_GROWTH_BYTES = 96 * 1024 * 1024
@@ -41,21 +44,28 @@ def world(ports: PortReservations) -> Iterator[World]:
 @pytest.fixture(autouse=True)
 def bounded(world: World) -> Iterator[None]:
     """Whatever a test does, the gateway is the same process afterwards, takes no memory for it, and serves."""
-    gateway = psutil.Process(world.stack.process("gateway").pid)
+    gateway = world.stack.process("gateway")
+    pid = gateway.pid
     assert_served(world)  # what is loaded with the first request is not counted
-    before = gateway.memory_info().rss
+    before = resident_bytes(pid)
     yield
     assert_served(world)
-    assert gateway.is_running()
-    assert gateway.memory_info().rss - before < MAX_GROWTH_BYTES
+    assert gateway.running
+    assert gateway.pid == pid
+    assert resident_bytes(pid) - before < MAX_GROWTH_BYTES
+
+
+def resident_bytes(pid: int) -> int:
+    """Memory of a process that is not swapped out (proc_pid_statm(5): the second number, in pages)."""
+    return int(Path(f"/proc/{pid}/statm").read_text("ascii").split()[1]) * resource.getpagesize()
 
 
 def assert_served(world: World) -> None:
-    """A genuine webhook is acknowledged, and by the client's own patience: far below a provider's."""
+    """A genuine webhook is acknowledged while a provider would still wait."""
     body = world.body("mock", f"ref-{uuid4().hex[:12]}", PaymentStatus.SUCCEEDED)
     started = time.monotonic()
     assert world.send("mock", body).is_success
-    assert time.monotonic() - started < MARGIN_SECONDS / 4
+    assert time.monotonic() - started < PROVIDER_SECONDS
 
 
 def connect(world: World) -> socket.socket:
