@@ -18,6 +18,9 @@ from tenrusl.errors import FieldViolation, Reason
 from tenrusl.providers.body import MalformedWebhookError, parse_json
 from tenrusl.rpc.context import outgoing_metadata
 
+# A request has less than 2 KiB. Bodies that are still coming are held in memory, those of webhooks up to a total.
+MAX_BODY_BYTES = 64 * 1024
+
 _TEXT_FIELDS = ("provider", "payment_ref", "currency", "merchant_ref")
 _MAX_INT64 = 2**63 - 1
 _MAX_INT32 = 2**31 - 1
@@ -38,7 +41,7 @@ class PaymentsApi:
     ) -> None:
         self._stub: Any = stub  # protoc writes no types for the methods
         self._timeout_seconds = timeout_seconds
-        self._max_body_bytes = max_body_bytes
+        self._max_body_bytes = min(max_body_bytes, MAX_BODY_BYTES)
         self._body_timeout_seconds = body_timeout_seconds
 
     def routes(self) -> list[Route]:

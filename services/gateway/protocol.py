@@ -1,5 +1,6 @@
-"""What uvicorn's HTTP protocol does not limit by itself: the size of a request's head, the time that it may take,
-and how much of a refused body is swallowed.
+"""What uvicorn's HTTP protocol does not limit by itself: the size of a request's head and of what frames its body, the
+time that the head may take, how many requests may wait behind one, how much of a refused body is swallowed, and how
+long an answer waits for a client that does not read it.
 
 A refused request is not cut off at once: a close with unread data resets the connection, and the client might
 never see its answer. So a bounded rest is read and dropped first.
@@ -10,6 +11,7 @@ from collections.abc import MutableMapping
 from http import HTTPStatus
 from typing import Any
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
@@ -19,10 +21,15 @@ from tenrusl.clock import SystemClock
 
 EXCHANGE = "tenrusl.exchange"  # where the ASGI scope has the request's Exchange
 
-MAX_HEAD_BYTES = 64 * 1024  # request line and headers; headers.py refuses less than this in good form
+# Of request line and headers; headers.py refuses less than this in good form. Also of what comes in a row of chunk
+# sizes, their extensions and trailers without a byte of the body.
+MAX_HEAD_BYTES = 64 * 1024
 HEAD_SECONDS = 15.0
 MAX_DROPPED_BYTES = 16 * 1024 * 1024
 DROP_SECONDS = 5.0
+# Hardly anybody sends a request before the answer to the last. One read could hold thousands, at some KiB each.
+MAX_PIPELINED = 100
+STALLED_SECONDS = 15.0  # an answer that the client does not read
 
 
 class DrainableState(ServerState):
@@ -79,10 +86,12 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self._head_is_open = True
         self._head_bytes = 0
+        self._framing_bytes = 0
         self._dropped_bytes = 0
         self._is_refused = False
         self._is_lingering = False
         self._deadline: asyncio.TimerHandle | None = None
+        self._stall_deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         super().connection_made(transport)
@@ -90,7 +99,18 @@ class LimitedHttpProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._clear_deadline()
+        self._clear_stall_deadline()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self.flow.pause_reading()  # else each further request would add its answer to those that nobody reads
+        self._stall_deadline = self.loop.call_later(STALLED_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self.flow.resume_reading()
+        self._clear_stall_deadline()
 
     def data_received(self, data: bytes) -> None:
         if self._is_refused:
@@ -98,7 +118,9 @@ class LimitedHttpProtocol(HttpToolsProtocol):
             return
         if self._head_is_open:
             self._head_bytes += len(data)
-        super().data_received(data)
+        else:
+            self._framing_bytes += len(data)
+        self._feed(data)
         if self._head_is_open:
             if self._head_bytes > MAX_HEAD_BYTES:
                 self._refuse_head()
@@ -106,14 +128,25 @@ class LimitedHttpProtocol(HttpToolsProtocol):
                 self._set_deadline(HEAD_SECONDS)
         elif self._body_is_unwanted:
             self._drop(len(data))
+        elif self._framing_bytes > MAX_HEAD_BYTES and not self._is_refused:
+            self.send_400_response("too much between the chunks")
 
     def on_message_begin(self) -> None:
         self._head_is_open = True
         super().on_message_begin()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        # A trailer is no header (RFC 9110, section 6.5.1): it came past the limits, and behind what proxies wrote.
+        if self._head_is_open:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
+        if self.parser.should_upgrade():
+            return  # see _ignore_upgrade
+        if len(self.pipeline) >= MAX_PIPELINED:
+            raise httptools.HttpParserError("too many requests at once")
         self._head_is_open = False
-        self._head_bytes = self._dropped_bytes = 0
+        self._head_bytes = self._framing_bytes = self._dropped_bytes = 0
         self._clear_deadline()
         super().on_headers_complete()
         if self.cycle is not None and isinstance(self.server_state, DrainableState) and self.server_state.is_leaving:
@@ -122,6 +155,10 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         scope[EXCHANGE] = Exchange(self.cycle, self.server_state)
         if self.cycle is not None and not self.cycle.keep_alive:
             self.cycle.transport = _LingeringTransport(self)  # type: ignore[assignment]  # all that a cycle uses
+
+    def on_body(self, body: bytes) -> None:
+        self._framing_bytes = 0
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         self._head_is_open = True
@@ -132,12 +169,27 @@ class LimitedHttpProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        if not self._head_is_open and self._body_is_unwanted:
+        if self.transport.is_closing():
+            self._set_deadline(STALLED_SECONDS)  # it closes when the client has read the answer
+        elif not self._head_is_open and self._body_is_unwanted:
             self._set_deadline(DROP_SECONDS)
+        if self.flow.write_paused:
+            self.flow.pause_reading()
+
+    def timeout_keep_alive_handler(self) -> None:
+        self.transport.abort()  # a close would wait for a client that does not read
 
     def send_400_response(self, msg: str) -> None:
-        self.transport.write(_raw_answer(Problem(status=HTTPStatus.BAD_REQUEST, detail="this is no valid HTTP")))
+        self._is_refused = True
+        cycle = self.cycle
+        is_answered_later = cycle is not None and not cycle.response_complete
+        if is_answered_later and (self.pipeline or cycle.response_started or not cycle.more_body):
+            cycle.keep_alive = False  # what came before it has its answers first; then the connection ends
+            return
+        if not self._body_is_unwanted:  # that request has its answer
+            self.transport.write(_raw_answer(Problem(status=HTTPStatus.BAD_REQUEST, detail="this is no valid HTTP")))
         self.transport.close()
+        self._set_deadline(STALLED_SECONDS)
 
     def close_after_answer(self) -> None:
         """Closes the connection, but swallows what still comes of an unwanted body first."""
@@ -146,6 +198,35 @@ class LimitedHttpProtocol(HttpToolsProtocol):
             self.transport.write_eof()
         else:
             self.transport.close()
+
+    def _should_upgrade(self) -> bool:
+        return True  # so that uvicorn starts nothing for such a request; _ignore_upgrade does
+
+    def _feed(self, data: bytes) -> None:
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._ignore_upgrade(data[upgrade.args[0] :])
+        except httptools.HttpParserError:
+            self.logger.warning("Invalid HTTP request received.")
+            self.send_400_response("")
+
+    def _ignore_upgrade(self, rest: bytes) -> None:
+        """Reads a request again without its wish for another protocol (RFC 9110, section 7.8: it may be ignored).
+
+        The parser takes what follows such a head for the other protocol's, so the body would be lost, or taken for
+        the next request. Java's HttpClient asks for h2c by default.
+        """
+        method = self.parser.get_method()
+        if method == b"CONNECT":
+            self.send_400_response("")
+            return
+        head = [b"%s %s HTTP/%s" % (method, self.url, self.parser.get_http_version().encode())]
+        head += [b"%s: %s" % header for header in self.headers if header[0] != b"upgrade"]
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
+        self._feed(b"\r\n".join((*head, b"\r\n")) + rest)
 
     @property
     def _body_is_unwanted(self) -> bool:
@@ -165,12 +246,18 @@ class LimitedHttpProtocol(HttpToolsProtocol):
             self.transport.close()
 
     def _set_deadline(self, seconds: float) -> None:
-        self._deadline = self.loop.call_later(seconds, self.transport.close)
+        self._clear_deadline()
+        self._deadline = self.loop.call_later(seconds, self.transport.abort)
 
     def _clear_deadline(self) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+
+    def _clear_stall_deadline(self) -> None:
+        if self._stall_deadline is not None:
+            self._stall_deadline.cancel()
+            self._stall_deadline = None
 
 
 class _LingeringTransport:

@@ -11,7 +11,7 @@ from grpc import aio
 from prometheus_client import CollectorRegistry
 
 from services.gateway.bootstrap import GatewayParts, build
-from services.gateway.server import build_server, listen
+from services.gateway.server import Server, build_server, listen
 from services.gateway.webhooks import ProviderAnswers
 from tenrusl.api.admin.v1 import backlog_pb2_grpc, payments_pb2_grpc
 from tenrusl.api.ingress.v1 import ingress_pb2, ingress_pb2_grpc, throttle_pb2, throttle_pb2_grpc
@@ -160,6 +160,7 @@ class Stack:
     ingress_server: RpcServer
     ingress_port: int
     gateway: GatewayParts
+    server: Server
     registry: CollectorRegistry
 
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -260,6 +261,7 @@ async def gateway_stack(**settings: Any) -> AsyncIterator[Stack]:
             ingress_server=ingress_server,
             ingress_port=ingress_port,
             gateway=gateway,
+            server=server,
             registry=registry,
         )
     finally:

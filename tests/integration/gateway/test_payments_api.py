@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import structlog
 
+from services.gateway.payments import MAX_BODY_BYTES
 from tenrusl.api.common.v1.common_pb2 import Payment
 from tenrusl.api.processor.v1 import payment_pb2
 from tenrusl.errors import (
@@ -274,3 +275,10 @@ async def test_a_request_is_one_log_line() -> None:
             await stack.request("GET", "/api/v1/payments?page_size=x&secret=hunter2")
     (line,) = [line for line in lines if line["event"] == "request"]
     assert (line["route"], line["status"], line["path"]) == ("list_payments", 400, "/api/v1/payments")
+
+
+async def test_a_body_is_bounded_though_webhooks_may_be_larger() -> None:
+    async with gateway_stack() as stack:
+        answer = await create(stack, json.dumps(NEW).encode().ljust(MAX_BODY_BYTES + 1))
+        assert stack.payments.requests == []
+    assert answer.status == 413
