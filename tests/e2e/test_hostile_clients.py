@@ -14,6 +14,7 @@ import pytest
 from services.gateway import headers, protocol
 from tenrusl.local.ports import PortReservations
 from tenrusl.payments import PaymentStatus
+from tenrusl.rpc.process import allow_open_files
 from tests.e2e.conftest import World, running_world
 
 BODY_SECONDS = 2.0
@@ -37,6 +38,7 @@ CHUNKED_HIDDEN = b"0\r\n\r\n" + HIDDEN
 @pytest.fixture(scope="module")
 def world(ports: PortReservations) -> Iterator[World]:
     """A stack whose gateway waits for bodies no longer than the tests can."""
+    allow_open_files()  # the clients' ends of the connections
     with running_world(ports, TENRUSL_BODY_TIMEOUT_SECONDS=str(BODY_SECONDS)) as world:
         yield world
 

@@ -1,6 +1,7 @@
 """What every service's `__main__` does around its object graph: settings, logs, metrics, traces, event loop, exit."""
 
 import gc
+import resource
 import sys
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -39,6 +40,7 @@ def run(
         stop_metrics = metrics.serve(registry, metrics_address(settings), f"TENRUSL_{name.upper()}_METRICS")
         stop_traces = traces.configure(settings, service=name)
         _tune_garbage_collection()
+        allow_open_files()
         try:
             uvloop.run(_without_group(_measured(serve(settings, registry), LoopLag(registry))))
         finally:
@@ -66,6 +68,13 @@ async def _without_group(serving: Coroutine[Any, Any, None]) -> None:
         if len(exc.exceptions) == 1 and isinstance(exc.exceptions[0], ListenError):
             raise exc.exceptions[0] from None
         raise
+
+
+def allow_open_files() -> None:
+    """As many as the hard limit says: each connection is one, and the usual soft limit, 1,024, is for select(2)."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _tune_garbage_collection() -> None:
