@@ -8,6 +8,7 @@ import random
 import threading
 import time
 from collections import deque
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
@@ -149,7 +150,8 @@ class Sender:
         """The answer's status to one more webhook, about a payment of its own, signed with `secret`."""
         number = self.rng.getrandbits(48)
         body = json.dumps({"id": f"probe-{number}", "status": "succeeded", "data": {"id": f"probe-{number}"}}).encode()
-        return _post(http.client.HTTPConnection(self.address, timeout=TIMEOUT_SECONDS), body, secret)
+        with closing(http.client.HTTPConnection(self.address, timeout=TIMEOUT_SECONDS)) as connection:
+            return _post(connection, body, secret)
 
 
 def _post(connection: http.client.HTTPConnection, body: bytes, secret: str) -> int:
