@@ -15,6 +15,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from tenrusl.file_stamps import Stamp, stamp_of
 from tenrusl.secret import Secret
 
 MAX_KEYS = 1000
@@ -105,7 +106,7 @@ class OperatorKeys:
     def __init__(self, fixed: Sequence[OperatorKey], file: Path | None = None) -> None:
         self._fixed = tuple(fixed)
         self._file = file
-        self._stamp: object = None
+        self._stamp: Stamp | None = None
         self._keys = self._fixed
         if file is not None:
             self.refresh()
@@ -114,9 +115,8 @@ class OperatorKeys:
         """Reads the file again if it changed; whether it did. Raises ValueError, OSError, and keeps what it has."""
         if self._file is None:
             return False
-        status = self._file.stat()
-        stamp = (status.st_mtime_ns, status.st_ino, status.st_size)
-        if stamp == self._stamp:
+        stamp = stamp_of(self._file)
+        if stamp is not None and stamp == self._stamp:
             return False
         self._keys = (*self._fixed, *read_keys(self._file.read_text(encoding="utf-8")))
         self._stamp = stamp

@@ -57,8 +57,8 @@ def report_settings(environ: Mapping[str, str] | None = None, *, production: boo
     problems = _problems(env)
     fields = [item for item in dataclasses.fields(Settings) if "env" in item.metadata]
     reports = [_of_field(item, env, problems) for item in fields]
-    families = [*credential_variables(env), *override_variables(env)]
-    reports += [_of_family(name, env, problems) for name in families]
+    reports += [_of_credential(name, env, problems) for name in credential_variables(env)]
+    reports += [_of_days(name, env, problems) for name in override_variables(env)]
     known = {report.name for report in reports}
     reports += [_unknown(name, known) for name in sorted(env) if _is_stray(name, known)]
     told = {report.name for report in reports}
@@ -102,14 +102,23 @@ def _of_field(item: dataclasses.Field[object], env: Mapping[str, str], problems:
     )
 
 
-def _of_family(name: str, env: Mapping[str, str], problems: Mapping[str, str]) -> SettingReport:
-    """A credential of a provider, or the days that its payloads are kept."""
-    in_file, is_secret = name.endswith("_FILE"), name in credential_variables(env)
+def _of_credential(name: str, env: Mapping[str, str], problems: Mapping[str, str]) -> SettingReport:
+    in_file = name.endswith("_FILE")
     return SettingReport(
         name=name,
-        value=_MASK if is_secret and not in_file else env[name],
+        value=env[name] if in_file else _MASK,
         source=Source.FILE if in_file else Source.ENVIRONMENT,
-        doc="a credential of a provider (docs/providers.md)" if is_secret else "days that payloads of one are kept",
+        doc="a credential of a provider (docs/providers.md)",
+        problem=problems.get(name, ""),
+    )
+
+
+def _of_days(name: str, env: Mapping[str, str], problems: Mapping[str, str]) -> SettingReport:
+    return SettingReport(
+        name=name,
+        value=env[name],
+        source=Source.ENVIRONMENT,
+        doc="days that payloads of one are kept",
         problem=problems.get(name, ""),
     )
 

@@ -1,11 +1,11 @@
 """HTTP headers: those of every answer, the limits of those that come in, and what is read from them."""
 
-import re
 from collections.abc import Sequence
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Network
 
 from tenrusl.clock import Clock
 from tenrusl.rpc.context import request_id_or_new
+from tenrusl.source_addresses import read_address, without_port
 
 RawHeaders = Sequence[tuple[bytes, bytes]]
 Network = IPv4Network | IPv6Network
@@ -15,9 +15,6 @@ MAX_HEADERS = 128
 MAX_HEADER_BYTES = 32 * 1024
 
 REQUEST_ID = b"x-request-id"
-
-# Some load balancers write the port besides: 192.0.2.1:4711, [2001:db8::1]:4711 (RFC 7239, section 6).
-_WITH_PORT = re.compile(r"(?:([0-9.]+):[0-9]{1,5}|\[([0-9a-fA-F:.]+)\](?::[0-9]{1,5})?)", re.ASCII)
 
 # Nothing here is a page: no sniffing, no framing, no caching, no referrer (OWASP REST security cheat sheet).
 SECURITY_HEADERS: tuple[tuple[bytes, bytes], ...] = (
@@ -69,8 +66,8 @@ class SourceAddress:
         source = peer
         forwarded = b",".join(value for name, value in headers if name == b"x-forwarded-for").decode("latin-1")
         for part in reversed(forwarded.split(",")):
-            candidate = _without_port(part.strip())
-            address = _address(candidate)
+            candidate = without_port(part.strip())
+            address = read_address(candidate)
             if address is None:
                 break
             source = str(address)
@@ -79,20 +76,5 @@ class SourceAddress:
         return source
 
     def _is_trusted(self, text: str) -> bool:
-        address = _address(text)
+        address = read_address(text)
         return address is not None and any(address in network for network in self._trusted_proxies)
-
-
-def _without_port(text: str) -> str:
-    found = _WITH_PORT.fullmatch(text)
-    return text if found is None else found[1] or found[2]
-
-
-def _address(text: str) -> IPv4Address | IPv6Address | None:
-    """None for what is no address. A socket of both families shows 192.0.2.1 as ::ffff:192.0.2.1."""
-    try:
-        address = ip_address(text)
-    except ValueError:
-        return None
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    return mapped or address

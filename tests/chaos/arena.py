@@ -129,9 +129,9 @@ class Arena:
         self.wait(lambda: sender.acked() > known, "a webhook is acknowledged again")
         print(f"    acknowledged again {time.monotonic() - ended:.2f} s after the fault")
 
-    def judge(self, sender: Sender, *, purged: bool = False) -> None:
+    def judge(self, sender: Sender) -> None:
         """See judge.judge; and the audit log's chain holds."""
-        judge(self.url, self.stack.settings.app_key, list(sender.sent.values()), purged=purged)
+        judge(self.url, self.stack.settings.app_key, list(sender.sent.values()))
         verified = self.cli("audit", "verify")
         assert verified.returncode == 0, verified.stdout + verified.stderr
 

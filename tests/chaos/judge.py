@@ -30,11 +30,11 @@ def unfinished(url: str) -> int:
         return int(row[0])
 
 
-def judge(url: str, app_key: Secret, sent: Collection[Sent], *, purged: bool = False) -> None:
+def judge(url: str, app_key: Secret, sent: Collection[Sent]) -> None:
     """Fails when an acknowledged webhook is missing, changed or there twice, when an event is unfinished or had another
     number of effects than one, or when a payment is not in the state that the model says.
 
-    sent: all acknowledged. purged: payloads may be gone.
+    sent: all acknowledged.
     """
     names = [item.event_id for item in sent]
     with psycopg.connect(url) as connection:
@@ -48,19 +48,15 @@ def judge(url: str, app_key: Secret, sent: Collection[Sent], *, purged: bool = F
         bodies: dict[UUID, bytes] = dict(connection.execute(_BODIES, {"ids": list(ids.values())}).fetchall())
         refs = sorted({item.ref for item in sent})
         payments: dict[str, str] = dict(connection.execute(_PAYMENTS, (PROVIDER, refs)).fetchall())
-    _judge_bodies(app_key, sent, ids, bodies, purged=purged)
+    _judge_bodies(app_key, sent, ids, bodies)
     assert payments == _expected(sent, ids)
 
 
-def _judge_bodies(
-    app_key: Secret, sent: Collection[Sent], ids: dict[str, UUID], bodies: dict[UUID, bytes], *, purged: bool
-) -> None:
+def _judge_bodies(app_key: Secret, sent: Collection[Sent], ids: dict[str, UUID], bodies: dict[UUID, bytes]) -> None:
     cipher = PayloadCipher(decode_app_key(app_key))
     for item in sent:
         event_id = ids[item.event_id]
-        if event_id not in bodies:
-            assert purged, f"the payload of {item.event_id} is gone"
-            continue
+        assert event_id in bodies, f"the payload of {item.event_id} is gone"
         assert cipher.open(bytes(bodies[event_id]), context=event_id.bytes) == item.body
 
 

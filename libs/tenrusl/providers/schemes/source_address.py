@@ -3,17 +3,15 @@
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from tenrusl.errors import Reason
 from tenrusl.providers.about import Proof
 from tenrusl.providers.types import Credentials, SignatureError, SignedWebhook, Webhook
+from tenrusl.source_addresses import Address, read_address, without_port
 
-_Address = IPv4Address | IPv6Address
 _Networks = tuple[IPv4Network | IPv6Network, ...]
 _SEPARATORS = re.compile(r"[,\s]+")
-# Some load balancers write the port besides: 192.0.2.1:4711, [2001:db8::1]:4711 (RFC 7239, section 6).
-_WITH_PORT = re.compile(r"(?:([0-9.]+):[0-9]{1,5}|\[([0-9a-fA-F:.]+)\](?::[0-9]{1,5})?)", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,36 +55,28 @@ class SourceAddressScheme:
         return SignedWebhook(headers={}, body=webhook.body)
 
 
-def _source(webhook: Webhook, proxies: _Networks) -> _Address:
+def _source(webhook: Webhook, proxies: _Networks) -> Address:
     source = _address(webhook.source_ip)
     if not _is_in(source, proxies):
         return source
     for hop in reversed(",".join(webhook.headers.all("x-forwarded-for")).split(",")):
         if not hop.strip():
             break
-        source = _address(_without_port(hop.strip()))
+        source = _address(without_port(hop.strip()))
         if not _is_in(source, proxies):
             break
     return source
 
 
-def _without_port(hop: str) -> str:
-    found = _WITH_PORT.fullmatch(hop)
-    return hop if found is None else found[1] or found[2]
-
-
-def _address(text: str) -> _Address:
+def _address(text: str) -> Address:
     """Raises SignatureError(SOURCE_NOT_ALLOWED) for what is none."""
-    try:
-        address = ip_address(text)
-    except ValueError:
-        raise SignatureError(Reason.SOURCE_NOT_ALLOWED) from None
-    # A socket of both families shows 192.0.2.1 as ::ffff:192.0.2.1.
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    return mapped or address
+    address = read_address(text)
+    if address is None:
+        raise SignatureError(Reason.SOURCE_NOT_ALLOWED)
+    return address
 
 
-def _is_in(address: _Address, networks: _Networks) -> bool:
+def _is_in(address: Address, networks: _Networks) -> bool:
     return any(address in network for network in networks)
 
 
