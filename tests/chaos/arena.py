@@ -15,6 +15,7 @@ import psycopg
 
 from tenrusl.local.addresses import SERVICES, free_addresses
 from tenrusl.local.ports import PortReservations
+from tenrusl.local.postgres import SUPERUSER
 from tenrusl.local.process import StartError
 from tenrusl.local.stack import Stack, answers_ready
 from tests.chaos.judge import judge, unfinished
@@ -153,10 +154,14 @@ class Arena:
             command, env=environ, input=stdin, capture_output=True, text=True, check=False, timeout=60
         )
 
-    def sql(self, statement: str, *parameters: object) -> None:
-        """Runs a statement of its own."""
-        with psycopg.connect(self.url, autocommit=True) as connection:
-            connection.execute(statement.encode(), parameters)
+    def cut_sessions(self) -> None:
+        """Has PostgreSQL end the sessions of all services, whatever they are in the middle of."""
+        assert self.stack.postgres is not None
+        url = self.stack.postgres.url("postgres", user=SUPERUSER).replace("+psycopg", "")
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'tenrusl%'"
+            )
 
     def kill(self, *names: str) -> None:
         """SIGKILL, all at once as far as that goes. The supervisor starts them again."""

@@ -59,10 +59,8 @@ def test_a_processor_is_frozen_beyond_its_leases(arena: Arena) -> None:
 def test_a_rolling_restart(arena: Arena) -> None:
     with arena.load() as sender:
         for name in arena.services:
-            process = arena.stack.process(name)
-            process.signal(signal.SIGTERM)
-            arena.wait(lambda process=process: process.running, f"{name} is back")  # type: ignore[misc]  # bound now
-            arena.stack.wait_ready(name)
+            arena.stack.process(name).stop(arena.stack.settings.drain_timeout.total_seconds())
+            arena.stack.restart(name)
     arena.judge(sender)
 
 

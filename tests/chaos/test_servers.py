@@ -65,9 +65,7 @@ def test_postgresql_is_frozen(arena: Arena) -> None:
 def test_sessions_are_cut_in_the_middle_of_transactions(arena: Arena) -> None:
     with arena.load() as sender:
         for _ in range(10):
-            arena.sql(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE %s", "tenrusl%"
-            )
+            arena.cut_sessions()
             time.sleep(arena.rng.random() / 3)  # the moment of a cut is chance
     arena.judge(sender)
 
