@@ -8,7 +8,7 @@ LOCK   := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-has
 PROTOC := $(BIN)/python -m grpc_tools.protoc -Iprotos
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo migrate test chaos check protos protos-check docs docs-check k8s-check bench bench-quick lock clean
+.PHONY: help setup run demo migrate test chaos nightly check protos protos-check docs docs-check k8s-check bench bench-quick lock clean
 
 help: ## print this help
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -37,6 +37,9 @@ test: $(STAMP) ## run all tests (unit, integration against real servers, end to 
 
 chaos: $(STAMP) ## kill, freeze, cut and fill everything under load, and count every acknowledged webhook
 	@$(BIN)/python -m pytest -n 0 -s tests/chaos
+
+nightly: ## everything that takes longer than a change may wait: checks, all tests, chaos, the bench
+	@$(MAKE) --no-print-directory check test chaos bench
 
 check: $(STAMP) protos-check docs-check ## lint, types, import boundaries, protos, generated pages
 	@$(BIN)/ruff check .

@@ -71,7 +71,7 @@ class Arena:
         more: Mapping[str, Mapping[str, str]] = dict.fromkeys(SERVICES, clock) | {
             name: clock | twin for name, twin in twins.items()
         }
-        self.stack = Stack(folder=folder, environ=environ, service_environ=more, keep_data=False)
+        self.stack = Stack(folder=folder, environ=environ, service_environ=more)
         self.services = [*SERVICES, *twins]
         self._down: set[str] = set()
         gateways = [self.stack.target(name) for name in ("gateway", "gateway-2")]
@@ -102,6 +102,7 @@ class Arena:
     @contextmanager
     def load(self) -> Iterator[Sender]:
         """Webhooks come all the time. At the end all are acknowledged and processed."""
+        print(f"\n{os.environ['PYTEST_CURRENT_TEST'].partition('::')[2]}")
         sender = Sender(self.balancer.address, self.secret, RATE, self.rng)
         sender.start()
         self.sender = sender
@@ -115,7 +116,10 @@ class Arena:
             sender.stop()
         began = time.monotonic()
         self.wait(lambda: unfinished(self.url) == 0, "all events are processed")
-        print(f"    {len(sender.sent)} sent; all processed {time.monotonic() - began:.1f} s after the last ack")
+        print(
+            f"    {len(sender.sent)} webhooks; longest pause between two acknowledgements {sender.longest_pause():.2f} s; "
+            f"all processed {time.monotonic() - began:.2f} s after the last"
+        )
 
     def steady(self) -> None:
         """Lets the load run for a moment: a number of acknowledgements, however slow the machine is."""
@@ -128,7 +132,7 @@ class Arena:
         """Waits until a webhook is acknowledged again."""
         ended, known = time.monotonic(), sender.acked()
         self.wait(lambda: sender.acked() > known, "a webhook is acknowledged again")
-        print(f"    acknowledged again {time.monotonic() - ended:.2f} s after the fault")
+        print(f"    acknowledged {time.monotonic() - ended:.2f} s after the end of the fault")
 
     def judge(self, sender: Sender) -> None:
         """See judge.judge; and the audit log's chain holds."""

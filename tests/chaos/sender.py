@@ -11,6 +11,7 @@ from collections import deque
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from uuid import uuid4
 
 from tenrusl.payments import PaymentStatus
@@ -93,6 +94,11 @@ class Sender:
         """Webhooks that were acknowledged."""
         with self._lock:
             return sum(1 for item in self.sent.values() if item.acks)
+
+    def longest_pause(self) -> float:
+        """Seconds between two acknowledgements one after the other, at most; a fault's outage as a provider sees it."""
+        times = sorted(self.acked_at)
+        return max((later - earlier for earlier, later in pairwise(times)), default=0.0)
 
     def _make(self) -> None:
         began, made = time.monotonic(), 0
