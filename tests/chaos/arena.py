@@ -117,7 +117,7 @@ class Arena:
         began = time.monotonic()
         self.wait(lambda: unfinished(self.url) == 0, "all events are processed")
         print(
-            f"    {len(sender.sent)} webhooks; longest pause between two acknowledgements {sender.longest_pause():.2f} s; "
+            f"    {len(sender.sent)} webhooks; longest pause between acknowledgements {sender.longest_pause():.2f} s; "
             f"all processed {time.monotonic() - began:.2f} s after the last"
         )
 
