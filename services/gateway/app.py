@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from services.gateway.body import BodyTimeoutError, BodyTooLargeError, ClientGoneError, Message, Receive
+from services.gateway.exchange import Exchange, WholeRequest
 from services.gateway.headers import REQUEST_ID, SECURITY_HEADERS, request_id_of, too_large
 from services.gateway.metrics import GatewayMetrics
 from services.gateway.problems import (
@@ -63,6 +64,12 @@ class Gateway:
                 await self._answer_api(scope, receive, send, span)
             finally:
                 request_id.reset(token)
+
+    def take_whole(self, request: WholeRequest, exchange: Exchange) -> None:
+        """Answers a webhook that has come as a whole, see LimitedHttpProtocol."""
+        path, _, query = request.target.decode("ascii").partition("?")
+        prefix = next(prefix for prefix in PATH_PREFIXES if path.startswith(prefix))
+        self._webhooks.take_whole(request, exchange, path=path, query=query, provider=path[len(prefix) :])
 
     async def _answer_api(self, scope: Scope, receive: Receive, send: Send, span: traces.Span) -> None:
         started = time.perf_counter()

@@ -26,6 +26,7 @@ MAX_BATCH_BYTES = 8 * 1024 * 1024
 MAX_WAITING_BYTES = 128 * 1024 * 1024
 
 Outcome = ingress_pb2.WebhookOutcome
+OnOutcome = Callable[[Outcome | None], None]
 Accept = Callable[[ingress_pb2.AcceptWebhooksRequest, str], Awaitable[ingress_pb2.AcceptWebhooksResponse]]
 
 
@@ -73,7 +74,7 @@ class BatchLimits:
 @dataclass(slots=True)
 class _Waiting:
     webhook: ReceivedWebhook
-    outcome: asyncio.Future[Outcome | None]
+    on_outcome: OnOutcome
     since: float
     size: int
 
@@ -98,7 +99,19 @@ class Batcher:
         return len(self._waiting)
 
     def submit(self, webhook: ReceivedWebhook) -> asyncio.Future[Outcome | None]:
-        """Its outcome, or None when it was not stored and the provider should send it again.
+        """Its outcome, see `submit_to`."""
+        outcome: asyncio.Future[Outcome | None] = self._loop.create_future()
+
+        def settle(result: Outcome | None) -> None:
+            if not outcome.done():  # a request that was cancelled waits no more
+                outcome.set_result(result)
+
+        self.submit_to(webhook, settle)
+        return outcome
+
+    def submit_to(self, webhook: ReceivedWebhook, on_outcome: OnOutcome) -> None:
+        """Calls `on_outcome` once, with the outcome or None when it was not stored and the provider should send it
+        again. It must not raise.
 
         Raises OverloadedError when as many wait as may, and after `close`.
         """
@@ -109,14 +122,12 @@ class Batcher:
             or self._waiting_bytes + size > self._limits.max_waiting_bytes
         ):
             raise OverloadedError("too many webhooks are waiting")
-        outcome: asyncio.Future[Outcome | None] = self._loop.create_future()
-        self._waiting.append(_Waiting(webhook, outcome, self._loop.time(), size))
+        self._waiting.append(_Waiting(webhook, on_outcome, self._loop.time(), size))
         self._waiting_bytes += size
         if not self._pump_is_due and self._may_leave():
             # After the requests that the event loop has in hand already: they join without a delay.
             self._pump_is_due = True
             self._loop.call_soon(self._pump)
-        return outcome
 
     async def close(self) -> None:
         """Takes no more, and returns when all that waited have their outcome."""
@@ -155,7 +166,7 @@ class Batcher:
             self._waiting.popleft()
             self._waiting_bytes -= item.size
             if item.since < oldest:
-                _settle(item, None)
+                item.on_outcome(None)
                 continue
             batch.append(item)
             size += item.size
@@ -181,7 +192,7 @@ class Batcher:
             error = exc
         finally:
             for index, item in enumerate(batch):
-                _settle(item, None if outcomes is None else outcomes[index])
+                item.on_outcome(None if outcomes is None else outcomes[index])
         self._observer.batch_done(webhooks, outcomes, error, self._loop.time() - started)
 
 
@@ -204,8 +215,3 @@ def to_request(webhooks: Sequence[ReceivedWebhook]) -> ingress_pb2.AcceptWebhook
         for name, value in webhook.headers:
             add_header(name=name.decode("latin-1"), value=value.decode("latin-1"))
     return request
-
-
-def _settle(item: _Waiting, outcome: Outcome | None) -> None:
-    if not item.outcome.done():  # a request that was cancelled waits no more
-        item.outcome.set_result(outcome)

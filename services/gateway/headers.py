@@ -34,7 +34,10 @@ def too_large(headers: RawHeaders) -> bool:
 
 def first(headers: RawHeaders, name: bytes) -> bytes | None:
     """The first value of a header; `name` in lower case. None when it is missing."""
-    return next((value for key, value in headers if key == name), None)
+    for key, value in headers:  # a generator would cost more than the search
+        if key == name:
+            return value
+    return None
 
 
 def request_id_of(headers: RawHeaders, clock: Clock) -> str:

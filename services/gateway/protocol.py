@@ -7,19 +7,17 @@ never see its answer. So a bounded rest is read and dropped first.
 """
 
 import asyncio
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from http import HTTPStatus
 from typing import Any
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
-from uvicorn.server import ServerState
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from services.gateway.exchange import EXCHANGE, DrainableState, Exchange, WholeRequest
 from services.gateway.headers import REQUEST_ID, SECURITY_HEADERS, request_id_of
 from services.gateway.problems import CONTENT_TYPE, HEADERS_TOO_LARGE, Problem
 from tenrusl.clock import SystemClock
-
-EXCHANGE = "tenrusl.exchange"  # where the ASGI scope has the request's Exchange
 
 # Of request line and headers; headers.py refuses less than this in good form. Also of what comes in a row of chunk
 # sizes, their extensions and trailers without a byte of the body.
@@ -31,58 +29,21 @@ DROP_SECONDS = 5.0
 MAX_PIPELINED = 100
 STALLED_SECONDS = 15.0  # an answer that the client does not read
 
-
-class DrainableState(ServerState):
-    """uvicorn's state of a server, and whether it is about to stop.
-
-    Once `is_leaving`, each connection ends with the answer to its next request, told by `connection: close`: a client
-    that keeps connections is gone before they are cut, and none of its requests meets a closed one.
-    """
-
-    is_leaving = False
-
-
-class Exchange:
-    """A request and its answer without ASGI messages, for the webhooks: a third of the cost."""
-
-    __slots__ = ("_cycle", "_server_state")
-
-    def __init__(self, cycle: RequestResponseCycle, server_state: ServerState) -> None:
-        self._cycle = cycle
-        self._server_state = server_state
-
-    def body_at_hand(self) -> bytes | None:
-        """The body if it has come as a whole, as it nearly always has, together with its headers."""
-        return None if self._cycle.more_body else bytes(self._cycle.body)
-
-    def answer(self, status_line: bytes, head: bytes, body: bytes, *, closes: bool) -> None:
-        """Sends a whole answer in one write, unless the client is gone. closes: and ends the connection.
-
-        status_line and head: complete lines, with the length of the body and without date and connection.
-        """
-        cycle = self._cycle
-        if cycle.disconnected or cycle.response_started:
-            return
-        dates = b"".join(b"%s: %s\r\n" % header for header in self._server_state.default_headers)
-        if closes:
-            cycle.keep_alive = False
-        if cycle.scope["method"] == "HEAD":
-            body = b""  # the length stays that of the body (RFC 9110, section 9.3.2)
-        ending = b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n"
-        cycle.response_started = True
-        cycle.waiting_for_100_continue = False
-        cycle.transport.write(b"".join((status_line, dates, head, ending, body)))
-        cycle.response_complete = True
-        cycle.message_event.set()
-        if not cycle.keep_alive:
-            cycle.transport.close()
-        cycle.on_response()
+TakesWhole = Callable[[WholeRequest, Exchange], None]
+# The targets of requests that may be taken whole. With an escape or a fragment they are read by uvicorn's rules.
+WHOLE_PREFIXES = (b"/api/webhooks/", b"/api/v1/webhooks/")
+_BY_THE_RULES = (b"%", b"#")
 
 
 class LimitedHttpProtocol(HttpToolsProtocol):
-    """uvicorn's protocol with these limits. Nothing here costs more than a few comparisons per read."""
+    """uvicorn's protocol with these limits. Nothing here costs more than a few comparisons per read.
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    takes_whole: answers requests under WHOLE_PREFIXES that have come in one read, instead of the application.
+    """
+
+    server_state: DrainableState
+
+    def __init__(self, *args: Any, takes_whole: TakesWhole | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._head_is_open = True
         self._head_bytes = 0
@@ -92,6 +53,10 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         self._is_lingering = False
         self._deadline: asyncio.TimerHandle | None = None
         self._stall_deadline: asyncio.TimerHandle | None = None
+        self._takes_whole = takes_whole
+        # Of a request that may turn out to come whole: its body so far. None when there is none such.
+        self._unbegun: list[bytes] | None = None
+        self._whole: WholeRequest | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         super().connection_made(transport)
@@ -121,6 +86,10 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         else:
             self._framing_bytes += len(data)
         self._feed(data)
+        if self._whole is not None:
+            self._take_whole()
+        elif self._unbegun is not None:
+            self._begin_cycle()
         if self._head_is_open:
             if self._head_bytes > MAX_HEAD_BYTES:
                 self._refuse_head()
@@ -148,21 +117,25 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         self._head_is_open = False
         self._head_bytes = self._framing_bytes = self._dropped_bytes = 0
         self._clear_deadline()
-        super().on_headers_complete()
-        if self.cycle is not None and isinstance(self.server_state, DrainableState) and self.server_state.is_leaving:
-            self.cycle.keep_alive = False
-        scope: MutableMapping[str, Any] = self.scope  # type: ignore[assignment]  # with a key of our own
-        scope[EXCHANGE] = Exchange(self.cycle, self.server_state)
-        if self.cycle is not None and not self.cycle.keep_alive:
-            self.cycle.transport = _LingeringTransport(self)  # type: ignore[assignment]  # all that a cycle uses
+        if self._may_be_whole():
+            self._unbegun = []
+        else:
+            self._begin_cycle()
 
     def on_body(self, body: bytes) -> None:
         self._framing_bytes = 0
-        super().on_body(body)
+        if self._unbegun is None:
+            super().on_body(body)
+        else:
+            self._unbegun.append(body)
 
     def on_message_complete(self) -> None:
         self._head_is_open = True
         self._clear_deadline()
+        if self._unbegun is not None:
+            self._whole = self._whole_request(self._unbegun)
+            self._unbegun = None
+            return
         super().on_message_complete()
         if self._is_lingering:
             self.transport.close()
@@ -198,6 +171,52 @@ class LimitedHttpProtocol(HttpToolsProtocol):
             self.transport.write_eof()
         else:
             self.transport.close()
+
+    def _may_be_whole(self) -> bool:
+        """Whether how this request is answered is only known at its end, or at the end of what was read."""
+        url = self.url
+        return (
+            self._takes_whole is not None
+            and url.startswith(WHOLE_PREFIXES)
+            and url.isascii()
+            and not any(mark in url for mark in _BY_THE_RULES)
+            and not self.expect_100_continue
+            and (self.cycle is None or self.cycle.response_complete)
+        )
+
+    def _begin_cycle(self) -> None:
+        """Has uvicorn answer the request by a task of its own. More of its body may come later."""
+        begun, self._unbegun = self._unbegun, None
+        super().on_headers_complete()
+        if self.server_state.is_leaving:
+            self.cycle.keep_alive = False
+        scope: MutableMapping[str, Any] = self.scope  # type: ignore[assignment]  # with a key of our own
+        scope[EXCHANGE] = Exchange(self.cycle, self.server_state, is_head=scope["method"] == "HEAD")
+        if not self.cycle.keep_alive:
+            self.cycle.transport = _LingeringTransport(self)  # type: ignore[assignment]  # all that a cycle uses
+        for body in begun or ():
+            super().on_body(body)
+
+    def _whole_request(self, chunks: list[bytes]) -> WholeRequest:
+        keeps_alive = self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive()
+        whole = WholeRequest(
+            method=self.parser.get_method().decode("ascii"),
+            target=self.url,
+            headers=self.headers,
+            body=chunks[0] if len(chunks) == 1 else b"".join(chunks),
+            peer=self.client[0] if self.client else "",
+            transport=self.transport,
+            keep_alive=keeps_alive and not self.server_state.is_leaving,
+            on_response=self.on_response_complete,
+        )
+        self.cycle = whole  # type: ignore[assignment]  # what follows in the same read has to wait for its answer
+        return whole
+
+    def _take_whole(self) -> None:
+        whole, self._whole = self._whole, None
+        assert whole is not None
+        assert self._takes_whole is not None
+        self._takes_whole(whole, Exchange(whole, self.server_state, is_head=whole.method == "HEAD"))
 
     def _should_upgrade(self) -> bool:
         return True  # so that uvicorn starts nothing for such a request; _ignore_upgrade does

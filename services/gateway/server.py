@@ -5,11 +5,13 @@ import contextlib
 import signal
 import socket
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import structlog
 import uvicorn
 
-from services.gateway.protocol import DrainableState, LimitedHttpProtocol
+from services.gateway.exchange import DrainableState
+from services.gateway.protocol import LimitedHttpProtocol, TakesWhole
 from tenrusl.rpc.listening import listen_error
 from tenrusl.rpc.server import stop_requested
 from tenrusl.settings import Address
@@ -34,11 +36,14 @@ class Server(uvicorn.Server):
         yield
 
 
-def build_server(app: object, drain_seconds: float) -> Server:
-    """A server for `app`. After `should_exit`, requests under way have `drain_seconds`."""
+def build_server(app: object, drain_seconds: float, takes_whole: TakesWhole | None = None) -> Server:
+    """A server for `app`. After `should_exit`, requests under way have `drain_seconds`.
+
+    takes_whole: see LimitedHttpProtocol.
+    """
     config = uvicorn.Config(
         app,  # type: ignore[arg-type]  # our ASGI types name the same mapping differently
-        http=LimitedHttpProtocol,
+        http=partial(LimitedHttpProtocol, takes_whole=takes_whole),  # type: ignore[arg-type]  # made like a class
         ws="none",
         lifespan="off",
         interface="asgi3",

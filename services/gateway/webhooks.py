@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
+import structlog
+
 from services.gateway.batching import Batcher, Outcome, ReceivedWebhook
 from services.gateway.body import (
     BodyTimeoutError,
@@ -18,6 +20,7 @@ from services.gateway.body import (
     Receive,
     read_body,
 )
+from services.gateway.exchange import EXCHANGE, Exchange, WholeRequest
 from services.gateway.headers import (
     REQUEST_ID,
     SECURITY_HEADERS,
@@ -29,7 +32,6 @@ from services.gateway.headers import (
 )
 from services.gateway.metrics import GatewayMetrics
 from services.gateway.problems import CLOSE, CONTENT_TYPE, HEADERS_TOO_LARGE, TOO_LARGE, TOO_SLOW, Problem, unavailable
-from services.gateway.protocol import EXCHANGE
 from services.gateway.throttle import Throttle
 from services.gateway.tracing import OTHER_PROVIDER, server_span, tell_outcome, tell_status
 from tenrusl.api.common.v1.common_pb2 import ErrorReason
@@ -40,6 +42,7 @@ from tenrusl.observability import traces
 from tenrusl.providers.types import Outcome as ReplyTo
 from tenrusl.providers.types import Reply
 
+_log = structlog.get_logger("gateway")
 Scope = MutableMapping[str, Any]
 
 PATH_PREFIXES = ("/api/webhooks/", "/api/v1/webhooks/")
@@ -91,8 +94,16 @@ class _Answer:
     closes: bool
 
 
+class _RefusedError(Exception):
+    """The request is not taken; `answer` says why."""
+
+    def __init__(self, answer: _Answer) -> None:
+        super().__init__(answer.status)
+        self.answer = answer
+
+
 class WebhookEndpoint:
-    """An ASGI application for one path prefix and a provider's name."""
+    """Answers webhooks: those that have come as a whole at once, all others as an ASGI application."""
 
     def __init__(
         self,
@@ -122,6 +133,43 @@ class WebhookEndpoint:
             for disposition, to in _REPLIED.items()
         }
 
+    def take_whole(self, request: WholeRequest, exchange: Exchange, *, path: str, query: str, provider: str) -> None:
+        """Answers a request that has come as a whole, now or with its batch. Neither a task nor a span is made.
+
+        path and query: of its target. provider: the rest of the path, unchecked.
+        """
+        started = time.perf_counter()
+        request_id = request_id_of(request.headers, self._clock)
+
+        def finish(answer: _Answer) -> None:
+            self._send(exchange, answer, request_id, started)
+
+        def on_outcome(outcome: Outcome | None) -> None:
+            try:
+                finish(self._answer_to(outcome, name, request_id))
+            except Exception:
+                # A defect must not cost the batch's other webhooks their answers; the provider sends this one again.
+                _log.exception("webhook not answered", provider=name, request_id=request_id)
+                exchange.abort()
+
+        try:
+            name, source_ip = self._admit(provider, request.method, request.headers, request.peer, request_id)
+            if len(request.body) > self._max_body_bytes:
+                raise BodyTooLargeError
+            webhook = ReceivedWebhook(
+                provider=name,
+                method=request.method,
+                path=path,
+                query=query,
+                headers=request.headers,
+                body=request.body,
+                source_ip=source_ip,
+                request_id=request_id,
+            )
+            self._batcher.submit_to(webhook, on_outcome)
+        except (_RefusedError, BodyTooLargeError, OverloadedError) as exc:
+            finish(self._refused(exc, request_id))
+
     async def __call__(self, scope: Scope, receive: Receive, provider: str) -> None:
         """Answers one request. `provider` is the rest of the path, unchecked."""
         started = time.perf_counter()
@@ -132,40 +180,26 @@ class WebhookEndpoint:
             except ClientGoneError:
                 self._metrics.body_refused("client_gone")
                 return
-            head = b"%s%s: %s\r\n" % (answer.head, REQUEST_ID, request_id.encode())
-            scope[EXCHANGE].answer(answer.status_line, head, answer.body, closes=answer.closes)
+            except (_RefusedError, BodyTooLargeError, BodyTimeoutError, OverloadedError) as exc:
+                answer = self._refused(exc, request_id)
             if span is not traces.NO_SPAN:
                 tell_status(span, answer.status)
+            self._send(scope[EXCHANGE], answer, request_id, started)
+
+    def _send(self, exchange: Exchange, answer: _Answer, request_id: str, started: float) -> None:
+        head = b"%s%s: %s\r\n" % (answer.head, REQUEST_ID, request_id.encode())
+        exchange.answer(answer.status_line, head, answer.body, closes=answer.closes)
         self._metrics.answered(ROUTE, answer.status, time.perf_counter() - started)
 
     async def _answer(
         self, scope: Scope, receive: Receive, provider: str, request_id: str, span: traces.Span
     ) -> _Answer:
         method, headers = scope["method"], scope["headers"]
-        if not _PROVIDER.fullmatch(provider):
-            provider, _, tail = provider.partition("/")
-            if not tail or provider not in self._with_tail:
-                return _problem(NOT_FOUND, request_id)
-        if method not in _METHODS:
-            return self._method_not_allowed(provider, request_id)
-        if too_large(headers):
-            return _problem(HEADERS_TOO_LARGE, request_id)
-        source_ip = self._source_address.find(scope["client"][0] if scope["client"] else "", headers)
-        refusal = self._throttle.refusal(provider, source_ip)
-        if refusal is not None:
-            return _problem(refusal, request_id)
-        try:
-            body = scope[EXCHANGE].body_at_hand()
-            if body is None or len(body) > self._max_body_bytes:
-                body = await self._read_body(receive, headers)
-        except BodyTooLargeError:
-            self._metrics.body_refused("too_large")
-            return _problem(TOO_LARGE, request_id)
-        except BodyTimeoutError:
-            self._metrics.body_refused("too_slow")
-            return _problem(TOO_SLOW, request_id)
-        except OverloadedError:
-            return _problem(_OVERLOADED, request_id)
+        peer = scope["client"][0] if scope["client"] else ""
+        provider, source_ip = self._admit(provider, method, headers, peer, request_id)
+        body = scope[EXCHANGE].body_at_hand()
+        if body is None or len(body) > self._max_body_bytes:
+            body = await self._read_body(receive, headers)
         webhook = ReceivedWebhook(
             provider=provider,
             method=method,
@@ -177,13 +211,39 @@ class WebhookEndpoint:
             request_id=request_id,
             trace=span.context,
         )
-        try:
-            outcome = await self._batcher.submit(webhook)
-        except OverloadedError:
-            return _problem(_OVERLOADED, request_id)
+        outcome = await self._batcher.submit(webhook)
         if span is not traces.NO_SPAN:
             tell_outcome(span, provider if provider in self._allow else OTHER_PROVIDER, outcome)
         return self._answer_to(outcome, provider, request_id)
+
+    def _admit(self, provider: str, method: str, headers: RawHeaders, peer: str, request_id: str) -> tuple[str, str]:
+        """The provider's name and the sender's address, before the body is read. Raises _RefusedError."""
+        if not _PROVIDER.fullmatch(provider):
+            provider, _, tail = provider.partition("/")
+            if not tail or provider not in self._with_tail:
+                raise _RefusedError(_problem(NOT_FOUND, request_id))
+        if method not in _METHODS:
+            raise _RefusedError(self._method_not_allowed(provider, request_id))
+        if too_large(headers):
+            raise _RefusedError(_problem(HEADERS_TOO_LARGE, request_id))
+        source_ip = self._source_address.find(peer, headers)
+        refusal = self._throttle.refusal(provider, source_ip)
+        if refusal is not None:
+            raise _RefusedError(_problem(refusal, request_id))
+        return provider, source_ip
+
+    def _refused(self, exc: Exception, request_id: str) -> _Answer:
+        match exc:
+            case _RefusedError():
+                return exc.answer
+            case BodyTooLargeError():
+                self._metrics.body_refused("too_large")
+                return _problem(TOO_LARGE, request_id)
+            case BodyTimeoutError():
+                self._metrics.body_refused("too_slow")
+                return _problem(TOO_SLOW, request_id)
+            case _:
+                return _problem(_OVERLOADED, request_id)
 
     async def _read_body(self, receive: Receive, headers: RawHeaders) -> bytes:
         """A body that is still coming. Raises OverloadedError when those that come may fill MAX_READING_BYTES."""
