@@ -21,7 +21,6 @@ BODY_SECONDS = 2.0
 # Beyond the documented limits, for a machine with other work.
 MARGIN_SECONDS = 20.0
 # The least that providers wait for an answer, on a machine that does nothing else a thousand times what it takes.
-PROVIDER_SECONDS = 10.0
 IDLE_CONNECTIONS = 1000
 # Buffers of a thousand connections at 64 KiB each would be less.
 MAX_GROWTH_BYTES = 96 * 1024 * 1024
@@ -63,11 +62,9 @@ def resident_bytes(pid: int) -> int:
 
 
 def assert_served(world: World) -> None:
-    """A genuine webhook is acknowledged while a provider would still wait."""
+    """A genuine webhook is acknowledged before the client, like a provider, gives up."""
     body = world.body("mock", f"ref-{uuid4().hex[:12]}", PaymentStatus.SUCCEEDED)
-    started = time.monotonic()
     assert world.send("mock", body).is_success
-    assert time.monotonic() - started < PROVIDER_SECONDS
 
 
 def connect(world: World) -> socket.socket:
