@@ -8,7 +8,6 @@ from prometheus_client import CollectorRegistry
 from services.gateway.bootstrap import build
 from services.gateway.server import build_server, listen, serve_until_stopped
 from services.gateway.webhooks import ProviderAnswers
-from tenrusl.observability import traces
 from tenrusl.provider_loading import load_providers
 from tenrusl.rpc.process import run
 from tenrusl.settings import Settings
@@ -24,8 +23,7 @@ async def serve(settings: Settings, registry: CollectorRegistry) -> None:
         for name, provider in load_providers(settings).items()
     }
     gateway = build(settings, registry, answers)
-    takes_whole = None if traces.enabled() else gateway.app.take_whole
-    server = build_server(gateway.app, settings.drain_timeout.total_seconds(), takes_whole)
+    server = build_server(gateway.app, settings.drain_timeout.total_seconds(), gateway.takes_whole)
     try:
         # A background task that fails ends the process, and its supervisor starts a new one.
         async with asyncio.TaskGroup() as group:

@@ -16,12 +16,14 @@ from services.gateway.health import Health
 from services.gateway.metrics import GatewayMetrics
 from services.gateway.openapi import OpenApi
 from services.gateway.payments import PaymentsApi
+from services.gateway.protocol import TakesWhole
 from services.gateway.throttle import Throttle
 from services.gateway.throttle_limits import keep_limits, limits_from
 from services.gateway.webhooks import ProviderAnswers, WebhookEndpoint
 from tenrusl.api.ingress.v1.ingress_pb2_grpc import IngressServiceStub
 from tenrusl.api.processor.v1.payment_pb2_grpc import PaymentServiceStub
 from tenrusl.clock import SystemClock
+from tenrusl.observability import traces
 from tenrusl.rpc.channel import build_channel
 from tenrusl.rpc.context import REQUEST_ID_KEY
 from tenrusl.settings import Settings
@@ -29,9 +31,13 @@ from tenrusl.settings import Settings
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayParts:
-    """What the process serves, what it runs beside, and what it must end in this order."""
+    """What the process serves, what it runs beside, and what it must end in this order.
+
+    takes_whole: see server.build_server. While tracing is on, each request needs a span, and so a task.
+    """
 
     app: Gateway
+    takes_whole: TakesWhole | None
     health: Health
     batcher: Batcher
     channels: tuple[aio.Channel, ...]
@@ -94,6 +100,7 @@ def build(settings: Settings, registry: CollectorRegistry, providers: Mapping[st
     app = Gateway(webhooks, routes, metrics, clock)
     return GatewayParts(
         app=app,
+        takes_whole=None if traces.enabled() else app.take_whole,
         health=health,
         batcher=batcher,
         channels=(ingress, processor, admin),

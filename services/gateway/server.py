@@ -36,7 +36,7 @@ class Server(uvicorn.Server):
         yield
 
 
-def build_server(app: object, drain_seconds: float, takes_whole: TakesWhole | None = None) -> Server:
+def build_server(app: object, drain_seconds: float, takes_whole: TakesWhole | None) -> Server:
     """A server for `app`. After `should_exit`, requests under way have `drain_seconds`.
 
     takes_whole: see LimitedHttpProtocol.

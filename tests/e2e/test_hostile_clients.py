@@ -20,7 +20,6 @@ from tests.e2e.conftest import World, running_world
 BODY_SECONDS = 2.0
 # Beyond the documented limits, for a machine with other work.
 MARGIN_SECONDS = 20.0
-# The least that providers wait for an answer, on a machine that does nothing else a thousand times what it takes.
 IDLE_CONNECTIONS = 1000
 # Buffers of a thousand connections at 64 KiB each would be less.
 MAX_GROWTH_BYTES = 96 * 1024 * 1024

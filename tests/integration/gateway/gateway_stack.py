@@ -249,7 +249,7 @@ async def gateway_stack(**settings: Any) -> AsyncIterator[Stack]:
         PROVIDERS,
     )
     listener = listen(LOCAL)
-    server = build_server(gateway.app, 1)
+    server = build_server(gateway.app, 1, gateway.takes_whole)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     try:
         yield Stack(

@@ -256,7 +256,7 @@ async def running_gateway(ingress: str, processor: str = "") -> AsyncIterator[in
     }
     gateway = build(settings, CollectorRegistry(), answers)
     listener = listen(LOCAL)
-    server = build_server(gateway.app, 1)
+    server = build_server(gateway.app, 1, gateway.takes_whole)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     try:
         yield listener.getsockname()[1]
