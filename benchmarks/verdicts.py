@@ -17,24 +17,19 @@ TARGET_P99_MS = 10.0
 # Times what others acknowledge, by the start of their name.
 TARGET_RATIOS = {"FastAPI + Celery": 15.0, "FastAPI + psycopg": 3.0, "pgbench": 0.5}
 MAX_MEMORY_GROWTH = 0.1
+# A usual number, and one with which all receivers are busy all the time.
+JUDGED_CONNECTIONS = (USUAL_CONNECTIONS, 256)
 
 
 def verdicts(measurements: Sequence[Measurement], soak: SoakFigures | None = None) -> list[str]:
-    """One line a target, of the first receiver; none for what was not measured."""
+    """One line a target, of the first receiver; none for what was not measured. Bursts of each of
+    JUDGED_CONNECTIONS are judged for themselves: no target names a number of connections."""
     lines: list[str] = []
     receivers = receivers_of(measurements)
-    bursts = {receiver: _burst(measurements, receiver) for receiver in receivers}
-    if receivers and bursts[receivers[0]]:
-        ours = bursts.pop(receivers[0])
-        rate, processed = median(ours, acked_per_second), median(ours, processed_per_second)
-        lines += [
-            _verdict(f"{rate:,.0f} acked/s, at least {TARGET_ACKED_PER_SECOND:,}", rate >= TARGET_ACKED_PER_SECOND),
-            _verdict(
-                f"{processed:,.0f} processed/s end to end, at least {TARGET_PROCESSED_PER_SECOND:,}",
-                processed >= TARGET_PROCESSED_PER_SECOND,
-            ),
-            *_ratios(rate, bursts),
-        ]
+    for connections in JUDGED_CONNECTIONS:
+        bursts = {receiver: _bursts(measurements, receiver, connections) for receiver in receivers}
+        if receivers and bursts[receivers[0]]:
+            lines += _of_bursts(bursts.pop(receivers[0]), bursts, f"at {connections} connections")
     if steady := [m for m in measurements if m.receiver == receivers[0] and m.workload.rate == TARGET_RATE]:
         p99 = median(steady, p99_ms)
         lines.append(
@@ -75,22 +70,34 @@ def _is_incomplete(measurement: Measurement) -> bool:
     return found is not None and not (found.complete and found.acked == len(measurement.result.acked_events))
 
 
-def _burst(measurements: Sequence[Measurement], receiver: str) -> list[Measurement]:
+def _bursts(measurements: Sequence[Measurement], receiver: str, connections: int) -> list[Measurement]:
     return [
         m
         for m in measurements
-        if m.receiver == receiver and m.workload.kind is Kind.BURST and m.workload.connections == USUAL_CONNECTIONS
+        if m.receiver == receiver and m.workload.kind is Kind.BURST and m.workload.connections == connections
     ]
 
 
-def _ratios(ours: float, others: dict[str, list[Measurement]]) -> list[str]:
+def _of_bursts(ours: Sequence[Measurement], others: dict[str, list[Measurement]], at: str) -> list[str]:
+    rate, processed = median(ours, acked_per_second), median(ours, processed_per_second)
+    return [
+        _verdict(f"{rate:,.0f} acked/s {at}, at least {TARGET_ACKED_PER_SECOND:,}", rate >= TARGET_ACKED_PER_SECOND),
+        _verdict(
+            f"{processed:,.0f} processed/s end to end {at}, at least {TARGET_PROCESSED_PER_SECOND:,}",
+            processed >= TARGET_PROCESSED_PER_SECOND,
+        ),
+        *_ratios(rate, others, at),
+    ]
+
+
+def _ratios(ours: float, others: dict[str, list[Measurement]], at: str) -> list[str]:
     lines = []
     for start, target in TARGET_RATIOS.items():
         for name, loads in others.items():
             theirs = median(loads, acked_per_second) if loads and name.startswith(start) else 0.0
             if theirs:
                 ratio = ours / theirs
-                lines.append(_verdict(f"{ratio:.2f} times {name}, at least {target:g}", ratio >= target))
+                lines.append(_verdict(f"{ratio:.2f} times {name} {at}, at least {target:g}", ratio >= target))
     return lines
 
 

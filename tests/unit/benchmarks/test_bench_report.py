@@ -109,13 +109,20 @@ def test_the_picture_is_shown_where_there_is_one_only() -> None:
 def test_each_target_is_judged() -> None:
     peers = [*rounds("FastAPI + Celery", 2.0), *rounds("FastAPI + psycopg", 0.4), *rounds("pgbench", 0.04)]
     assert verdicts([*rounds("ours", 0.1), *peers]) == [
-        "met     10,000 acked/s, at least 7,000",
-        "met     4,000 processed/s end to end, at least 4,000",
-        "met     20.00 times FastAPI + Celery, at least 15",
-        "met     4.00 times FastAPI + psycopg, at least 3",
-        "MISSED  0.40 times pgbench, at least 0.5",
+        "met     10,000 acked/s at 64 connections, at least 7,000",
+        "met     4,000 processed/s end to end at 64 connections, at least 4,000",
+        "met     20.00 times FastAPI + Celery at 64 connections, at least 15",
+        "met     4.00 times FastAPI + psycopg at 64 connections, at least 3",
+        "MISSED  0.40 times pgbench at 64 connections, at least 0.5",
         "met     p99 9.0 ms at 1,000/s, under 10",
     ]
+
+
+def test_each_number_of_connections_is_judged_for_itself() -> None:
+    many = Workload(kind=Kind.BURST, seconds=1.0, connections=256)
+    lines = verdicts([measurement("ours"), measurement("ours", many, seconds=0.2)])
+    assert lines[0] == "met     10,000 acked/s at 64 connections, at least 7,000"
+    assert lines[2] == "MISSED  5,000 acked/s at 256 connections, at least 7,000"
 
 
 def test_what_was_not_measured_is_not_judged() -> None:
