@@ -200,10 +200,17 @@ async def fetch(connection: AsyncConnection, statement: str, parameters: Mapping
     For the statements of the hot path: SQLAlchemy's execution takes 200 µs more, as much as ten webhooks take.
     Raises SQLAlchemy's DBAPIError and its subclasses all the same, without the parameters.
     """
-    driver: Any = (await connection.get_raw_connection()).driver_connection  # a psycopg.AsyncConnection
+    sync_connection = connection.sync_connection
+    # `get_raw_connection` costs a greenlet, which only one that was lost needs: it is replaced then.
+    if sync_connection is None or sync_connection.invalidated:
+        pooled = await connection.get_raw_connection()
+    else:
+        pooled = sync_connection.connection
+    driver: Any = pooled.driver_connection  # a psycopg.AsyncConnection
     try:
         cursor = await driver.execute(statement.encode(), parameters)
-        return await cursor.fetchall() if cursor.description else []
+        # Not `cursor.description`, which is made of all columns each time.
+        return await cursor.fetchall() if cursor.pgresult.nfields else []
     except psycopg.Error as exc:
         raise DBAPIError.instance(
             statement, None, exc, psycopg.Error, hide_parameters=True, connection_invalidated=driver.closed
