@@ -4,7 +4,7 @@ import re
 from contextvars import ContextVar
 
 from tenrusl.clock import Clock
-from tenrusl.ids import uuid7
+from tenrusl.ids import uuid7_text
 
 REQUEST_ID_KEY = "x-request-id"  # metadata key; the HTTP header has the same name
 
@@ -17,7 +17,7 @@ _WELL_FORMED = re.compile(r"[A-Za-z0-9._-]{8,128}")
 
 def request_id_or_new(candidate: str, clock: Clock) -> str:
     """The id that the caller gave if it has 8 to 128 letters, digits, dots, underscores or hyphens; else a UUIDv7."""
-    return candidate if _WELL_FORMED.fullmatch(candidate) else str(uuid7(clock.now()))
+    return candidate if _WELL_FORMED.fullmatch(candidate) else uuid7_text(clock.now())
 
 
 def outgoing_metadata() -> tuple[tuple[str, str], ...]:

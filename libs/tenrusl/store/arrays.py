@@ -6,8 +6,9 @@ type, length, lower bound, then each element with its length.
 """
 
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 import psycopg
@@ -59,8 +60,7 @@ class TimestamptzArray(_Array):
 
 def texts(values: Sequence[str | None]) -> TextArray:
     """Raises UnicodeEncodeError for half of a surrogate pair."""
-    encoded = [None if value is None else value.encode() for value in values]
-    return TextArray(_join(25, values, [_NULL if v is None else _length(len(v)) + v for v in encoded]))
+    return TextArray(_join(25, values, _encoded(_texts, values)))
 
 
 def uuids(values: Sequence[UUID]) -> UuidArray:
@@ -75,23 +75,49 @@ def byteas(values: Sequence[bytes]) -> ByteaArray:
 
 def booleans(values: Sequence[bool]) -> BooleanArray:
     """An array without NULL."""
-    return BooleanArray(_join(16, values, [_BOOLEAN.pack(1, value) for value in values]))
+    return BooleanArray(_join(16, values, _encoded(_booleans, values)))
 
 
 def integers(values: Sequence[int]) -> IntegerArray:
     """An array without NULL. Raises OverflowError beyond 32 bits."""
-    return IntegerArray(_join(23, values, [_packed(_INTEGER, 4, value) for value in values]))
+    return IntegerArray(_join(23, values, _encoded(_integers, values)))
 
 
 def bigints(values: Sequence[int | None]) -> BigintArray:
     """Raises OverflowError beyond 64 bits."""
-    return BigintArray(_join(20, values, [_NULL if v is None else _packed(_BIGINT, 8, v) for v in values]))
+    return BigintArray(_join(20, values, _encoded(_bigints, values)))
 
 
 def timestamps(values: Sequence[datetime | None]) -> TimestamptzArray:
     """Times with a time zone."""
-    encoded = [_NULL if v is None else _BIGINT.pack(8, _microseconds(v)) for v in values]
-    return TimestamptzArray(_join(1184, values, encoded))
+    return TimestamptzArray(_join(1184, values, _encoded(_timestamps, values)))
+
+
+def _encoded(encode: Callable[[Sequence[Any]], list[bytes]], values: Sequence[Any]) -> list[bytes]:
+    """All encoded; only one where all are equal, as in most columns of a batch."""
+    if values and values.count(values[0]) == len(values):
+        return encode(values[:1]) * len(values)
+    return encode(values)
+
+
+def _texts(values: Sequence[str | None]) -> list[bytes]:
+    return [_NULL if v is None else _length(len(encoded := v.encode())) + encoded for v in values]
+
+
+def _booleans(values: Sequence[bool]) -> list[bytes]:
+    return [_BOOLEAN.pack(1, v) for v in values]
+
+
+def _integers(values: Sequence[int]) -> list[bytes]:
+    return [_packed(_INTEGER, 4, v) for v in values]
+
+
+def _bigints(values: Sequence[int | None]) -> list[bytes]:
+    return [_NULL if v is None else _packed(_BIGINT, 8, v) for v in values]
+
+
+def _timestamps(values: Sequence[datetime | None]) -> list[bytes]:
+    return [_NULL if v is None else _BIGINT.pack(8, _microseconds(v)) for v in values]
 
 
 def _join(element_oid: int, values: Sequence[object], encoded: Iterable[bytes]) -> bytes:

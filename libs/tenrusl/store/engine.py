@@ -4,7 +4,7 @@ import select
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
 from sqlalchemy import event, text
@@ -15,6 +15,7 @@ from sqlalchemy.pool import NullPool
 
 from tenrusl.errors import Reason, UnavailableError
 from tenrusl.observability import traces
+from tenrusl.store.driver import DriverConnection, dbapi_error, lent, roll_back
 
 # The name by which other packages pass it on; SQL itself stays in tenrusl.store.
 Connection = AsyncConnection
@@ -48,6 +49,7 @@ TCP_USER_TIMEOUT_MS = 10_000
 
 
 _SQL = {"db.system.name": "postgresql"}
+_Opened = TypeVar("_Opened")
 
 
 class Engine:
@@ -88,7 +90,9 @@ def build_engine(database_url: str, *, service: str, pool_size: int) -> Engine:
         "connect_args": _connect_args(service, _SESSION),
     }
     engine = Engine(
-        autocommitting=create_async_engine(database_url, isolation_level="AUTOCOMMIT", **options),
+        autocommitting=create_async_engine(
+            database_url, isolation_level="AUTOCOMMIT", pool_reset_on_return=None, **options
+        ),
         transactional=create_async_engine(database_url, **options),
         patient=create_async_engine(
             database_url,
@@ -100,6 +104,7 @@ def build_engine(database_url: str, *, service: str, pool_size: int) -> Engine:
     )
     for pool in (engine.autocommitting, engine.transactional):
         event.listen(pool.sync_engine, "checkout", _refuse_closed)
+    event.listen(engine.autocommitting.sync_engine, "reset", roll_back)
     return engine
 
 
@@ -146,6 +151,15 @@ async def autocommit(engine: Engine, purpose: str = "query") -> AsyncIterator[As
 
 
 @asynccontextmanager
+async def driver_autocommit(engine: Engine, purpose: str) -> AsyncIterator[DriverConnection]:
+    """The same for `fetch` alone, from the same pool: without SQLAlchemy's objects, which take 100 µs each time."""
+    with _sql_span(purpose):
+        opening = _timed(engine, "autocommit", lent(engine.autocommitting))
+        async with database_errors(engine.autocommitting), opening as driver:
+            yield driver
+
+
+@asynccontextmanager
 async def transaction(engine: Engine, purpose: str = "transaction") -> AsyncIterator[AsyncConnection]:
     """A connection in a transaction, committed at the end. Raises UnavailableError. purpose: as of `autocommit`."""
     with _sql_span(purpose):
@@ -173,9 +187,7 @@ async def patient(engine: Engine) -> AsyncIterator[AsyncConnection]:
 
 
 @asynccontextmanager
-async def _timed(
-    engine: Engine, pool: str, opening: AbstractAsyncContextManager[AsyncConnection]
-) -> AsyncIterator[AsyncConnection]:
+async def _timed(engine: Engine, pool: str, opening: AbstractAsyncContextManager[_Opened]) -> AsyncIterator[_Opened]:
     asked_at, got_at = time.perf_counter(), None
     try:
         async with opening as connection:
@@ -194,20 +206,26 @@ async def block(connection: AsyncConnection) -> AsyncIterator[None]:
     await fetch(connection, "COMMIT", {})
 
 
-async def fetch(connection: AsyncConnection, statement: str, parameters: Mapping[str, object]) -> list[tuple[Any, ...]]:
+async def fetch(
+    connection: AsyncConnection | DriverConnection, statement: str, parameters: Mapping[str, object]
+) -> list[tuple[Any, ...]]:
     """The rows of a statement with %(name)s parameters, run by the driver itself; empty when it returns none.
 
     For the statements of the hot path: SQLAlchemy's execution takes 200 µs more, as much as ten webhooks take.
     Raises SQLAlchemy's DBAPIError and its subclasses all the same, without the parameters.
     """
-    driver: Any = (await connection.get_raw_connection()).driver_connection  # a psycopg.AsyncConnection
+    driver: Any = connection
+    if isinstance(connection, AsyncConnection):
+        sync = connection.sync_connection
+        # Only one that was lost needs the greenlet that `get_raw_connection` costs: it is replaced then.
+        pooled = sync.connection if sync and not sync.invalidated else await connection.get_raw_connection()
+        driver = pooled.driver_connection
     try:
         cursor = await driver.execute(statement.encode(), parameters)
-        return await cursor.fetchall() if cursor.description else []
+        # Not `cursor.description`, which is made of all columns each time.
+        return await cursor.fetchall() if cursor.pgresult.nfields else []
     except psycopg.Error as exc:
-        raise DBAPIError.instance(
-            statement, None, exc, psycopg.Error, hide_parameters=True, connection_invalidated=driver.closed
-        ) from exc
+        raise dbapi_error(exc, statement, lost=driver.closed) from exc
 
 
 @asynccontextmanager

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from tenrusl.store.engine import Engine, autocommit, sqlstate
+from tenrusl.store.engine import Engine, driver_autocommit, sqlstate
 from tenrusl.store.events import NewEvent, bump_deliveries, insert_events
 from tenrusl.store.partitions import add_partitions
 from tenrusl.store.transmissions import reused_transmissions
@@ -78,7 +78,7 @@ class EventStore:
         return await add_partitions(self._engine, first_day, self._partition_days + 1)
 
     async def _store(self, batch: Sequence[NewEvent], received_at: datetime, next_retry_at: datetime) -> StoreResult:
-        async with autocommit(self._engine, "store events") as connection:
+        async with driver_autocommit(self._engine, "store events") as connection:
             inserted = await insert_events(connection, batch, received_at=received_at, next_retry_at=next_retry_at)
             again = [event for event in batch if event.id not in inserted]
             reused = await reused_transmissions(connection, again)

@@ -5,10 +5,9 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from tenrusl.store import arrays
-from tenrusl.store.engine import fetch
+from tenrusl.store.driver import DriverConnection
+from tenrusl.store.engine import Connection, fetch
 
 # What an event that nobody ever tried to process looks like in `tables.webhook_events`. A tuple, so that a
 # batch turns into columns by zip: this is the hottest statement of the product.
@@ -128,7 +127,11 @@ _BUMP_DELIVERIES = """
 
 
 async def insert_events(
-    connection: AsyncConnection, batch: Sequence[NewEvent], *, received_at: datetime, next_retry_at: datetime
+    connection: Connection | DriverConnection,
+    batch: Sequence[NewEvent],
+    *,
+    received_at: datetime,
+    next_retry_at: datetime,
 ) -> set[UUID]:
     """Inserts those that are new, with their payloads and transmissions; returns their ids.
 
@@ -147,7 +150,7 @@ async def insert_events(
     return {row[0] for row in await fetch(connection, statement, parameters)}
 
 
-async def bump_deliveries(connection: AsyncConnection, batch: Sequence[NewEvent]) -> list[KnownEvent]:
+async def bump_deliveries(connection: Connection | DriverConnection, batch: Sequence[NewEvent]) -> list[KnownEvent]:
     """Adds the deliveries of events that are stored, and returns those that were found."""
     found = await fetch(
         connection,

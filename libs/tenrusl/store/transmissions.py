@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from tenrusl.store import arrays
-from tenrusl.store.engine import fetch
+from tenrusl.store.driver import DriverConnection
+from tenrusl.store.engine import Connection, fetch
 from tenrusl.store.events import NewEvent
 
 # For the events of a batch that were not new: finds those whose transmission came before with another body.
@@ -17,7 +16,7 @@ _REUSED = """
     """
 
 
-async def reused_transmissions(connection: AsyncConnection, events: Sequence[NewEvent]) -> list[NewEvent]:
+async def reused_transmissions(connection: Connection | DriverConnection, events: Sequence[NewEvent]) -> list[NewEvent]:
     """Those of the events whose transmission belongs to another body. Asks nothing when none has a `replay_key`."""
     bound = [event for event in events if event.replay_key is not None]
     if not bound:
