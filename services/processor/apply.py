@@ -55,7 +55,7 @@ async def apply_events(
     """
     lost: set[UUID] = set()
     while True:
-        ours = [event for event in events if event.id not in lost]
+        ours = [event for event in events if event.id not in lost] if lost else events
         try:
             async with transaction(engine, "apply events") as connection:
                 return await _Batch(connection, now).apply(ours, create_unknown=create_unknown)
@@ -88,7 +88,8 @@ class _Batch:
             unknown = {event.id for group in fresh.values() for event in group}
         if known:
             await self._change(known)
-        claims = [(event.id, event.attempts) for event in events if event.id not in unknown]
+        ours = [event for event in events if event.id not in unknown] if unknown else events
+        claims = [(event.id, event.attempts) for event in ours]
         lost = await mark_processed(self._connection, claims, self._now) if claims else set()
         if lost:
             raise _ClaimLostError(lost)

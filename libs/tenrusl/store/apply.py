@@ -1,7 +1,6 @@
 """The statements of the one transaction in which events change their payments."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -110,8 +109,10 @@ class PaymentState(NamedTuple):
     origin: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PaymentTransition:
+_STATUS = PaymentState._fields.index("status")
+
+
+class PaymentTransition(NamedTuple):
     """The effect of one event on its payment; `report` is what the event said."""
 
     payment_id: UUID
@@ -196,8 +197,7 @@ async def mark_processed(connection: AsyncConnection, claims: Sequence[tuple[UUI
 
 
 def _state(row: tuple[Any, ...]) -> PaymentState:
-    state = PaymentState._make(row)
-    return state._replace(status=PaymentStatus(state.status))
+    return PaymentState._make((*row[:_STATUS], PaymentStatus(row[_STATUS]), *row[_STATUS + 1 :]))
 
 
 def _columns(states: Sequence[PaymentState]) -> dict[str, object]:

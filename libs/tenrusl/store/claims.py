@@ -124,6 +124,10 @@ class ClaimedEvent(NamedTuple):
     previous_delay: timedelta | None
 
 
+_STATUS = ClaimedEvent._fields.index("payment_status")
+_STATUSES: dict[str | None, PaymentStatus | None] = {None: None} | {status.value: status for status in PaymentStatus}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnappliedEvent:
     """What a claimed event becomes that was not applied.
@@ -206,6 +210,4 @@ async def sealed_payloads(connection: AsyncConnection, events: Sequence[ClaimedE
 
 
 def _claimed(row: tuple[Any, ...]) -> ClaimedEvent:
-    event = ClaimedEvent._make(row)
-    status = event.payment_status
-    return event if status is None else event._replace(payment_status=PaymentStatus(status))
+    return ClaimedEvent._make((*row[:_STATUS], _STATUSES[row[_STATUS]], *row[_STATUS + 1 :]))
