@@ -55,7 +55,7 @@ async def apply_events(
     """
     lost: set[UUID] = set()
     while True:
-        ours = [event for event in events if event.id not in lost]
+        ours = [event for event in events if event.id not in lost] if lost else events
         try:
             async with transaction(engine, "apply events") as connection:
                 return await _Batch(connection, now).apply(ours, create_unknown=create_unknown)
@@ -88,13 +88,15 @@ class _Batch:
             unknown = {event.id for group in fresh.values() for event in group}
         if known:
             await self._change(known)
+        ours = [event for event in events if event.id not in unknown] if unknown else events
+        claims = [(event.id, event.attempts) for event in ours]
+        lost = await mark_processed(self._connection, claims, self._now) if claims else set()
+        if lost:
+            raise _ClaimLostError(lost)
         if self._transitions:
+            # After the claims have proved to hold: whoever took one over may have inserted its transition.
             await insert_transitions(self._connection, self._transitions, self._now)
-        claims = [(event.id, event.attempts) for event in events if event.id not in unknown]
-        held = await mark_processed(self._connection, claims, self._now) if claims else set()
-        if len(held) < len(claims):
-            raise _ClaimLostError({claim[0] for claim in claims} - held)
-        return Applied(processed=held, unknown=unknown)
+        return Applied(processed={claim[0] for claim in claims}, unknown=unknown)
 
     async def _match(
         self, events: Sequence[ClaimedEvent]
@@ -126,13 +128,13 @@ class _Batch:
     async def _create(self, fresh: dict[_Key, list[ClaimedEvent]]) -> list[ClaimedEvent]:
         """Inserts payments with the state after their events; returns the events of those that exist by now."""
         made = {key: create_payment(uuid7(self._now), fresh[key]) for key in sorted(fresh)}
-        inserted = await insert_payments(self._connection, [state for state, _ in made.values()], self._now)
+        taken = await insert_payments(self._connection, [state for state, _ in made.values()], self._now)
         conflicting: list[ClaimedEvent] = []
         for key, (state, transitions) in made.items():
-            if state.id in inserted:
-                self._transitions += transitions
-            else:
+            if state.id in taken:
                 conflicting += fresh[key]
+            else:
+                self._transitions += transitions
         return conflicting
 
     async def _change(self, known: dict[UUID, list[ClaimedEvent]]) -> None:

@@ -38,7 +38,7 @@ def create_payment(payment_id: UUID, events: Sequence[ClaimedEvent]) -> tuple[Pa
         origin="event",
     )
     effect = move(None, report)
-    created = _transition(payment_id, effect.from_status, effect.to_status, effect.disposition, report)
+    created = PaymentTransition(payment_id, effect.from_status, effect.to_status, effect.disposition, report)
     state, transitions = _change(state, ordered[1:], history=())
     return state, [created, *transitions]
 
@@ -67,7 +67,7 @@ def _change(
     known = list(history)
     for report, event in ordered:
         to_status, disposition = _effect(state, report, known)
-        transitions.append(_transition(state.id, state.status, to_status, disposition, report))
+        transitions.append(PaymentTransition(state.id, state.status, to_status, disposition, report))
         if known:
             known.append(report)
         state = state._replace(
@@ -86,22 +86,6 @@ def _in_order(events: Sequence[ClaimedEvent]) -> list[tuple[StatusReport, Claime
     if len(pairs) > 1:
         pairs.sort(key=lambda pair: order_key(pair[0]))
     return pairs
-
-
-def _transition(
-    payment_id: UUID,
-    from_status: PaymentStatus | None,
-    to_status: PaymentStatus,
-    disposition: Disposition,
-    report: StatusReport,
-) -> PaymentTransition:
-    return PaymentTransition(
-        payment_id=payment_id,
-        from_status=from_status,
-        to_status=to_status,
-        disposition=disposition,
-        report=report,
-    )
 
 
 def _occurred_at(event: ClaimedEvent) -> datetime:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
+from services.processor.batch_histogram import BatchHistogram
 from tenrusl.observability.labels import LabelLimit
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600, 3600, 21600)
@@ -24,17 +25,16 @@ class ProcessorMetrics:
             buckets=(0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024),
             registry=registry,
         )
-        self._latency = Histogram(
+        self._latency = BatchHistogram(
             "tenrusl_event_latency_seconds",
             "From the receipt of an event to its effect",
             buckets=_SECONDS,
             registry=registry,
         )
-
-        self._attempts = Histogram(
+        self._attempts = BatchHistogram(
             "tenrusl_event_attempts",
             "Tries that events took until they were processed or set aside",
-            ("status",),
+            label="status",
             buckets=(1, 2, 3, 5, 8, 13, 21),
             registry=registry,
         )
@@ -69,11 +69,8 @@ class ProcessorMetrics:
 
     def observe_attempts(self, status: str, attempts: Iterable[int]) -> None:
         """Records how many tries events took that ended in `status`."""
-        cell = self._attempts.labels(status)
-        for number in attempts:
-            cell.observe(number)
+        self._attempts.observe(attempts, status)
 
     def observe_latency(self, seconds: Iterable[float]) -> None:
         """Records how long events took from receipt to effect."""
-        for value in seconds:
-            self._latency.observe(value)
+        self._latency.observe(seconds)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Coroutine, Sequence
+from collections.abc import Collection, Coroutine, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any
@@ -18,13 +18,15 @@ import structlog
 from services.processor.apply import Applied, apply_events
 from services.processor.confirm import Confirmation
 from services.processor.directives import Directives, Failure
+from services.processor.isolate import apply_isolated
 from services.processor.lost_claims import Claim, LostClaims
 from services.processor.metrics import ProcessorMetrics
-from tenrusl.backoff import BackoffMode, RetryAfter, RetryPolicy, decide, default_attempts
+from services.processor.retries import AS_SET, Rules, after_failure, policy_of
+from tenrusl.backoff import RetryPolicy
 from tenrusl.clock import Clock
 from tenrusl.errors import OverloadedError, UnavailableError
 from tenrusl.store.claims import ClaimedEvent, UnappliedEvent, claim_events, release_events
-from tenrusl.store.engine import ContentionError, Engine, NoConnectionError, autocommit
+from tenrusl.store.engine import ContentionError, Engine, autocommit
 
 # A lease that ends later was made by a clock that was wrong: leases last an hour at the most.
 OUT_OF_REACH = timedelta(hours=2)
@@ -33,6 +35,8 @@ _log = structlog.get_logger("process")
 
 class ResultStatus(StrEnum):
     """What became of an event in one call; the names are those of EventResultStatus in processor/v1."""
+
+    __hash__ = str.__hash__  # Enum's own is Python code, and these are looked up for every event
 
     PROCESSED = "processed"
     FAILED = "failed"
@@ -54,22 +58,7 @@ SKIPPED = Result(ResultStatus.SKIPPED)
 CLAIMED = Result(ResultStatus.CLAIMED)
 PROCESSED = Result(ResultStatus.PROCESSED)
 _UNKNOWN_PAYMENT = Failure("payment_unknown", "no payment has this reference")
-_CONTENTION = Failure("database_busy", "the database was busy with the same rows")
 _EXHAUSTED = Failure("lease_ended", "processing ended without a result, max attempts times")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
-    """How failures of one call are retried, where it is not as set. None and 0: as set.
-
-    max_attempts: the failed try with this number, or a later one, makes a dead letter.
-    """
-
-    mode: BackoffMode | None = None
-    max_attempts: int = 0
-
-
-AS_SET = Rules()
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +117,7 @@ class Processor:
 
         async def work() -> dict[UUID, Result]:
             batch = await self._claim(event_ids, force, rules)
-            return await self._settle(batch)
+            return dict.fromkeys(event_ids, SKIPPED) | await self._settle(batch)
 
         self._check_capacity()
         return await asyncio.shield(self._start(work()))
@@ -141,6 +130,8 @@ class Processor:
         async def work() -> dict[UUID, Result]:
             batch = await self._claim(event_ids, force, rules)
             self._start(self._settle(batch))
+            if len(batch.events) == len(event_ids):  # as nearly always
+                return dict.fromkeys(event_ids, CLAIMED)
             return dict.fromkeys(event_ids, SKIPPED) | {event.id: CLAIMED for event in batch.events}
 
         self._check_capacity()
@@ -191,17 +182,11 @@ class Processor:
                 self._lost_claims.add(claim)  # whether it was made is not known
             raise
         self._metrics.observe_batch(len(claimed))
-        return _Batch(claim, claimed, self._policy_of(rules), force)
-
-    def _policy_of(self, rules: Rules) -> RetryPolicy:
-        mode, max_attempts = self._policy.mode, self._policy.max_attempts
-        if rules.mode is not None:
-            # As many tries as outlast six hours with that mode.
-            mode, max_attempts = rules.mode, max(max_attempts, default_attempts(rules.mode))
-        return replace(self._policy, mode=mode, max_attempts=rules.max_attempts or max_attempts)
+        return _Batch(claim, claimed, policy_of(rules, self._policy), force)
 
     async def _settle(self, batch: _Batch) -> dict[UUID, Result]:
-        results = dict.fromkeys(batch.claim.event_ids, SKIPPED)
+        """A result for each of its events."""
+        results = {event.id: SKIPPED for event in batch.events}
         if batch.events:
             try:
                 await self._settle_claimed(batch, results)
@@ -221,13 +206,13 @@ class Processor:
             failures |= dict.fromkeys((event.id for event in exhausted), _EXHAUSTED)
         orders = await self._directives.read(claimed)
         failures |= orders.failures
-        sifted = await self._confirmation.sift([event for event in claimed if event.id not in failures])
+        sifted = await self._confirmation.sift(_without(claimed, failures))
         failures |= sifted.failures
-        open_events = [event for event in claimed if event.id not in failures and event.id not in sifted.unconfirmed]
-        ready = [event for event in open_events if event.id not in orders.delays]
-        slow = [event for event in open_events if event.id in orders.delays]
+        open_events = _without(claimed, failures.keys() | sifted.unconfirmed)
+        ready = _without(open_events, orders.delays)
+        slow = [event for event in open_events if event.id in orders.delays] if orders.delays else []
         outcomes = await asyncio.gather(
-            self._apply(ready),
+            apply_isolated(ready, self._apply),
             *(self._apply_later(event, orders.delays[event.id]) for event in slow),
             return_exceptions=True,  # none goes on when this is over, and what is known is settled
         )
@@ -237,9 +222,14 @@ class Processor:
             applied, failed = outcome
             results |= dict.fromkeys(applied.processed, PROCESSED)
             failures |= failed | dict.fromkeys(applied.unknown, _UNKNOWN_PAYMENT)
-        unapplied = [self._failed(event, failures[event.id], batch.policy) for event in claimed if event.id in failures]
-        unapplied += [_unconfirmed(event) for event in claimed if event.id in sifted.unconfirmed]
-        if unapplied:
+        if failures or sifted.unconfirmed:
+            now = self._clock.now()
+            unapplied = [
+                after_failure(event, failures[event.id], policy=batch.policy, rng=self._rng, now=now)
+                for event in claimed
+                if event.id in failures
+            ]
+            unapplied += [_unconfirmed(event) for event in claimed if event.id in sifted.unconfirmed]
             results |= await self._release(unapplied)
         self._count(claimed, results)
         for outcome in outcomes:
@@ -248,36 +238,9 @@ class Processor:
 
     async def _apply_later(self, event: ClaimedEvent, delay: timedelta) -> tuple[Applied, dict[UUID, Failure]]:
         await asyncio.sleep(delay.total_seconds())
-        return await self._apply([event])
+        return await apply_isolated([event], self._apply)
 
-    async def _apply(self, events: Sequence[ClaimedEvent]) -> tuple[Applied, dict[UUID, Failure]]:
-        """Applies them together or, when that fails, one by one: a bad event must not hold up the others."""
-        if not events:
-            return Applied(), {}
-        try:
-            return await self._apply_together(events), {}
-        except NoConnectionError:
-            raise  # the database may be gone: these are not to blame
-        except ContentionError:
-            # One by one they would wait for the same rows again, each for itself.
-            return Applied(), {event.id: _CONTENTION for event in events}
-        except UnavailableError:
-            raise
-        except Exception as exc:
-            # Whatever it is, it is this batch's own: it is logged, and settled as a failure with a retry.
-            _log.exception("cannot apply", events=len(events), event_ids=[str(event.id) for event in events])
-            failure = Failure("defect", type(exc).__name__)
-        if len(events) == 1:
-            return Applied(), {events[0].id: failure}
-        applied, failures = Applied(), dict[UUID, Failure]()
-        for event in events:
-            one, failed = await self._apply([event])
-            applied.processed |= one.processed
-            applied.unknown |= one.unknown
-            failures |= failed
-        return applied, failures
-
-    async def _apply_together(self, events: Sequence[ClaimedEvent]) -> Applied:
+    async def _apply(self, events: Sequence[ClaimedEvent]) -> Applied:
         now = self._clock.now()
         return await apply_events(self._engine, events, now=now, create_unknown=self._create_unknown)
 
@@ -288,37 +251,31 @@ class Processor:
             item.id: Result(ResultStatus(item.status), item.failure_code or "") for item in events if item.id in held
         }
 
-    def _failed(self, event: ClaimedEvent, failure: Failure, policy: RetryPolicy) -> UnappliedEvent:
-        decision = decide(attempt=event.attempts, policy=policy, rng=self._rng, previous_delay=event.previous_delay)
-        delay = decision.delay if isinstance(decision, RetryAfter) and not failure.final else None
-        return UnappliedEvent(
-            id=event.id,
-            attempts=event.attempts,
-            status="dead_letter" if delay is None else "failed",
-            next_retry_at=None if delay is None else self._clock.now() + delay,
-            failure_code=failure.code,
-            failure_message=failure.message,
-        )
-
     def _count(self, claimed: Sequence[ClaimedEvent], results: dict[UUID, Result]) -> None:
         now = self._clock.now()
-        settled = [event for event in claimed if results[event.id] is not SKIPPED]
-        for (provider, status), number in Counter(
-            (event.provider, results[event.id].status) for event in settled
-        ).items():
-            self._metrics.count(provider, status.value, number)
-        failed = Counter(
-            (event.provider, result.failure_code, result.status is ResultStatus.DEAD_LETTER)
-            for event in settled
-            if (result := results[event.id]).failure_code
-        )
-        for (provider, code, final), number in failed.items():
-            self._metrics.count_failures(provider, code, number, final=final)
-        for ended in (ResultStatus.PROCESSED, ResultStatus.DEAD_LETTER):
-            attempts = [event.attempts for event in settled if results[event.id].status is ended]
-            self._metrics.observe_attempts(ended.value, attempts)
-        done = [event for event in settled if results[event.id] is PROCESSED]
-        self._metrics.observe_latency((now - event.received_at).total_seconds() for event in done)
+        done: list[ClaimedEvent] = []
+        others: list[tuple[ClaimedEvent, Result]] = []
+        for event in claimed:
+            result = results[event.id]
+            if result is PROCESSED:
+                done.append(event)
+            elif result is not SKIPPED:
+                others.append((event, result))
+        for provider, number in Counter(event.provider for event in done).items():
+            self._metrics.count(provider, ResultStatus.PROCESSED.value, number)
+        self._metrics.observe_attempts(ResultStatus.PROCESSED.value, [event.attempts for event in done])
+        self._metrics.observe_latency([(now - event.received_at).total_seconds() for event in done])
+        for (provider, result), number in Counter((event.provider, result) for event, result in others).items():
+            self._metrics.count(provider, result.status.value, number)
+            if result.failure_code:
+                final = result.status is ResultStatus.DEAD_LETTER
+                self._metrics.count_failures(provider, result.failure_code, number, final=final)
+        dead = [event.attempts for event, result in others if result.status is ResultStatus.DEAD_LETTER]
+        self._metrics.observe_attempts(ResultStatus.DEAD_LETTER.value, dead)
+
+
+def _without(events: Sequence[ClaimedEvent], ids: Collection[UUID]) -> Sequence[ClaimedEvent]:
+    return [event for event in events if event.id not in ids] if ids else events
 
 
 def _unconfirmed(event: ClaimedEvent) -> UnappliedEvent:

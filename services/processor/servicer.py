@@ -8,7 +8,8 @@ from grpc import aio
 
 from services.processor.look_up import look_up
 from services.processor.messages import lookup_message
-from services.processor.process import SKIPPED, Processor, Result, ResultStatus, Rules
+from services.processor.process import SKIPPED, Processor, Result, ResultStatus
+from services.processor.retries import Rules
 from services.processor.tracing import process_span, tell_results
 from services.processor.unconfirmed import UnconfirmedEvents, read_operator
 from tenrusl.api.processor.v1 import processor_pb2, processor_pb2_grpc

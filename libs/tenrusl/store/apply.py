@@ -1,7 +1,6 @@
 """The statements of the one transaction in which events change their payments."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -37,12 +36,16 @@ _ENCODERS: dict[str, Callable[[list[Any]], bytes]] = dict.fromkeys(_STATE.split(
 }
 _UNNEST_STATES = f"unnest({', '.join(f'%({name})s' for name in _ENCODERS)}) AS state ({_STATE})"
 
-# Payments that events bring with them. One that another transaction made meanwhile is left as it is.
+# Payments that events bring with them. One that another transaction made meanwhile is left as it is; only those come
+# back, because there are hardly ever any.
 _INSERT = f"""
-    INSERT INTO payments ({_STATE}, created_at, updated_at)
-    SELECT {_STATE}, %(now)s, %(now)s FROM {_UNNEST_STATES}
-    ON CONFLICT (provider, payment_ref) DO NOTHING
-    RETURNING id
+    WITH inserted AS (
+        INSERT INTO payments ({_STATE}, created_at, updated_at)
+        SELECT {_STATE}, %(now)s, %(now)s FROM {_UNNEST_STATES}
+        ON CONFLICT (provider, payment_ref) DO NOTHING
+        RETURNING id
+    )
+    SELECT given.id FROM unnest(%(id)s) AS given (id) WHERE given.id NOT IN (SELECT id FROM inserted)
     """  # noqa: S608 - made of the constants above
 
 _UPDATE = f"""
@@ -67,19 +70,23 @@ _INSERT_TRANSITIONS = """
                 %(restores)s, %(occurred_ats)s) AS moved
     """
 
-# Marks events as done whose claim still holds. Locks in the order of the ids.
+# Marks events as done whose claim still holds, and tells the others: hardly ever any. Locks in the order of the ids.
+# || '': as in claims.py.
 _PROCESSED = """
     WITH held AS (
         SELECT event.id FROM unnest(%(ids)s, %(attempts)s) AS given (id, attempts)
         JOIN webhook_events AS event
-            ON event.id = given.id AND event.attempts = given.attempts AND event.status = 'processing'
+            ON event.id = given.id AND event.attempts = given.attempts AND event.status || '' = 'processing'
         ORDER BY event.id
         FOR UPDATE OF event
+    ), done AS (
+        UPDATE webhook_events AS event
+        SET status = 'processed', processed_at = %(now)s, next_retry_at = NULL, failure_code = NULL,
+            failure_message = NULL
+        FROM held WHERE event.id = held.id
+        RETURNING event.id
     )
-    UPDATE webhook_events AS event
-    SET status = 'processed', processed_at = %(now)s, next_retry_at = NULL, failure_code = NULL, failure_message = NULL
-    FROM held WHERE event.id = held.id
-    RETURNING event.id
+    SELECT given.id FROM unnest(%(ids)s) AS given (id) WHERE given.id NOT IN (SELECT id FROM done)
     """
 
 
@@ -102,8 +109,10 @@ class PaymentState(NamedTuple):
     origin: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PaymentTransition:
+_STATUS = PaymentState._fields.index("status")
+
+
+class PaymentTransition(NamedTuple):
     """The effect of one event on its payment; `report` is what the event said."""
 
     payment_id: UUID
@@ -131,7 +140,7 @@ async def lock_payments(connection: AsyncConnection, ids: Sequence[UUID]) -> lis
 
 
 async def insert_payments(connection: AsyncConnection, states: Sequence[PaymentState], now: datetime) -> set[UUID]:
-    """Inserts those whose (provider, payment_ref) is free; returns their ids. states: sorted by that pair."""
+    """Inserts those whose (provider, payment_ref) is free; returns the ids of the others. states: sorted by it."""
     return {row[0] for row in await fetch(connection, _INSERT, {**_columns(states), "now": now})}
 
 
@@ -174,8 +183,8 @@ async def insert_transitions(
 
 
 async def mark_processed(connection: AsyncConnection, claims: Sequence[tuple[UUID, int]], now: datetime) -> set[UUID]:
-    """Marks as processed; returns the ids of the (id, attempts) whose claim still held."""
-    processed = await fetch(
+    """Marks as processed those of the (id, attempts) whose claim still holds; returns the ids of the others."""
+    lost = await fetch(
         connection,
         _PROCESSED,
         {
@@ -184,12 +193,11 @@ async def mark_processed(connection: AsyncConnection, claims: Sequence[tuple[UUI
             "now": now,
         },
     )
-    return {row[0] for row in processed}
+    return {row[0] for row in lost}
 
 
 def _state(row: tuple[Any, ...]) -> PaymentState:
-    state = PaymentState._make(row)
-    return state._replace(status=PaymentStatus(state.status))
+    return PaymentState._make((*row[:_STATUS], PaymentStatus(row[_STATUS]), *row[_STATUS + 1 :]))
 
 
 def _columns(states: Sequence[PaymentState]) -> dict[str, object]:

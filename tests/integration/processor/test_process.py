@@ -219,6 +219,29 @@ async def test_whoever_lost_the_claim_changes_nothing(
     assert await payment(engine, "m_1") is None
 
 
+async def test_a_claim_that_was_lost_to_somebody_who_is_done_is_no_defect(
+    engine: Engine, processor: Processor, put: Put
+) -> None:
+    ids = await put(mock_event({"directives": {"take_ms": 300}}, payment_ref="m_1"))
+    slow = asyncio.create_task(processor.process(ids))
+    while await rows(engine, "SELECT id FROM webhook_events WHERE status = 'processing'") == []:
+        await asyncio.sleep(0.005)
+    await rows(
+        engine,
+        """
+        WITH taken AS (UPDATE webhook_events SET attempts = 2, status = 'processed', next_retry_at = NULL RETURNING id)
+        INSERT INTO payment_transitions (webhook_event_id, payment_id, to_status, disposition, reported_status,
+            restores, occurred_at, created_at)
+        SELECT id, id, 'succeeded', 'applied', 'succeeded', false, now(), now() FROM taken RETURNING 1
+        """,
+    )
+    with capture_logs() as lines:
+        assert await slow == {ids[0]: Result(ResultStatus.SKIPPED)}
+    assert lines == []
+    assert await event(engine, ids[0]) == ("processed", 2, None, None)
+    assert await payment(engine, "m_1") is None
+
+
 async def test_processors_at_once_apply_each_event_once(
     engine: Engine, make_processor: MakeProcessor, put: Put
 ) -> None:

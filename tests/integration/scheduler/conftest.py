@@ -14,7 +14,8 @@ from services.processor.confirm import Confirmation
 from services.processor.directives import Directives
 from services.processor.lost_claims import LostClaims
 from services.processor.metrics import ProcessorMetrics
-from services.processor.process import Processor, ResultStatus, Rules
+from services.processor.process import Processor, ResultStatus
+from services.processor.retries import Rules
 from services.scheduler.metrics import SchedulerMetrics
 from services.scheduler.retry import Handled, ProcessEvents, Retry, RetryOrder, RetryProgress
 from tenrusl.backoff import RetryPolicy
