@@ -22,6 +22,9 @@ from tenrusl.observability import traces
 
 # Far below the largest message; more in one batch would only make the first wait for the last.
 MAX_BATCH_BYTES = 8 * 1024 * 1024
+# Senders who wait for their answers come again together. All in one batch, nothing would overlap: the gateway would
+# stand still while ingress works, and ingress while the database does. Fewer than these are not worth a second call.
+MIN_SHARE = 16
 # Bounds memory when ingress is slow and bodies are large.
 MAX_WAITING_BYTES = 128 * 1024 * 1024
 
@@ -155,11 +158,17 @@ class Batcher:
         del self._in_flight[task]
         self._pump()
 
+    def _even_share(self) -> int:
+        """Webhooks in each batch, if all that wait and are under way were in as many as may be under way."""
+        outstanding = len(self._waiting) + sum(self._in_flight.values())
+        return -(-outstanding // self._limits.max_in_flight)
+
     def _take_batch(self) -> list[_Waiting]:
         batch: list[_Waiting] = []
         size = 0
         oldest = self._loop.time() - self._limits.max_wait_seconds
-        while self._waiting and len(batch) < self._limits.max_webhooks:
+        most = min(self._limits.max_webhooks, max(self._even_share(), MIN_SHARE))
+        while self._waiting and len(batch) < most:
             item = self._waiting[0]
             if batch and size + item.size > self._limits.max_bytes:
                 break
