@@ -22,9 +22,10 @@ MAX_IN_FLIGHT = 4
 # The next batch leaves when the one before is done, so that a busy system fills batches; or after this, so that
 # a slow event does not hold up the others.
 PATIENCE_SECONDS = 0.25
-# When batches come this large, the next one may gather this long: a larger batch costs less for each event.
-BUSY_BATCH_EVENTS = 16
-GATHER_SECONDS = 0.25
+# The next batch may gather the longer, the larger the one before: a larger batch costs less for each event, and one
+# that is larger than the rate asks for stands in the way of the webhooks that arrive meanwhile.
+GATHER_SECONDS_PER_EVENT = 0.0005
+MAX_GATHER_SECONDS = 0.25
 TIMEOUT_SECONDS = 45.0  # longer than any event takes
 FIRST_PAUSE_SECONDS = 0.1  # after a failure; doubled up to MAX_PAUSE_SECONDS, so that an overload can pass
 MAX_PAUSE_SECONDS = 2.0
@@ -70,8 +71,8 @@ class Handoff:
                     pause = min(2 * pause, MAX_PAUSE_SECONDS)
                     continue
                 pause = FIRST_PAUSE_SECONDS
-                if BUSY_BATCH_EVENTS <= len(batch) < MAX_BATCH_EVENTS:
-                    await asyncio.sleep(GATHER_SECONDS)
+                if len(batch) < MAX_BATCH_EVENTS:
+                    await asyncio.sleep(min(MAX_GATHER_SECONDS, len(batch) * GATHER_SECONDS_PER_EVENT))
 
     async def _deliver(self, batch: Sequence[tuple[UUID, float]]) -> bool:
         try:
