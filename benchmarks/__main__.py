@@ -16,6 +16,7 @@ from pathlib import Path
 from types import FrameType
 
 from benchmarks.contest import Contest
+from benchmarks.cost import measure_cost
 from benchmarks.drain import measure_drain
 from benchmarks.machine import describe
 from benchmarks.plot import draw
@@ -28,10 +29,11 @@ from benchmarks.sizes import measure_sizes
 from benchmarks.soak import measure_soak
 from benchmarks.verdicts import failures
 from benchmarks.verification import measure_sample
+from benchmarks.workloads import cost_loads
 from tenrusl.local.ports import PortReservations
 from tenrusl.local.process import StartError
 
-_PARTS = ("verification", "drain", "purge", "load", "sizes", "soak")
+_PARTS = ("verification", "drain", "purge", "cost", "load", "sizes", "soak")
 _NS_PER_SECOND = 1_000_000_000
 
 
@@ -89,6 +91,8 @@ def _measure(part: str, scale: Scale, results: Results, *, with_peers: bool) -> 
             case "purge":
                 payloads, rounds = scale.purge_payloads, scale.purge_rounds
                 results.purge = measure_purge(folder, ports, payloads=payloads, rounds=rounds)
+            case "cost":
+                results.costs = measure_cost(folder, ports, loads=cost_loads(scale), progress=_progress)
             case "load":
                 contest = Contest(folder=folder, ports=ports, scale=scale, say=_say)
                 results.measurements = contest.run(_progress, with_peers=with_peers)

@@ -21,6 +21,7 @@ from benchmarks.cells import (
     spread,
     stored,
 )
+from benchmarks.cost import Cost, cost_table
 from benchmarks.drain import DrainFigures, drain_report
 from benchmarks.purge import PurgeFigures, purge_report
 from benchmarks.rounds import Measurement
@@ -46,13 +47,19 @@ class Results:
     timings: list[Timing] = field(default_factory=list)
     drain: DrainFigures | None = None
     purge: PurgeFigures | None = None
+    costs: list[Cost] = field(default_factory=list)
     sizes: Sizes = field(default_factory=dict)
     soak: SoakFigures | None = None
 
     def all_loads(self) -> list[Measurement]:
-        """Those of the contest, of the sizes and of the soak."""
+        """Those of the contest, of the sizes, of the costs and of the soak."""
         of_sizes = [m for measurements in self.sizes.values() for m in measurements]
-        return [*self.measurements, *of_sizes, *(self.soak.loads if self.soak else [])]
+        return [
+            *self.measurements,
+            *of_sizes,
+            *(cost.load for cost in self.costs),
+            *(self.soak.loads if self.soak else []),
+        ]
 
 
 def progress_line(measurement: Measurement) -> str:
@@ -77,6 +84,7 @@ def report(results: Results, *, plot: str | None) -> str:
         _section("Acked = stored", lost),
         f"![throughput, latency, table size and memory]({plot})" if plot else "",
         *_contest(results.measurements),
+        _section("Where the CPU goes", cost_table(results.costs)) if results.costs else "",
         _section("Beside a grown table", _sizes_table(results.sizes)) if results.sizes else "",
         _section("Backlog", drain_report(results.drain)) if results.drain else "",
         _section("Purge", purge_report(results.purge)) if results.purge else "",

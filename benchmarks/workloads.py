@@ -93,3 +93,11 @@ def workloads(scale: Scale) -> Sequence[Workload]:
         *(Workload(kind=Kind.BODY, seconds=burst, body_bytes=size) for size in scale.body_bytes),
         Workload(kind=Kind.MIXED, seconds=burst, providers=MIXED_PROVIDERS),
     ]
+
+
+def cost_loads(scale: Scale) -> Sequence[Workload]:
+    """Those by which the cost of a webhook is told: what a batch costs is shared by many, by few, by hardly any."""
+    return [
+        *(Workload(kind=Kind.BURST, seconds=scale.burst_seconds, connections=n) for n in scale.connections if n > 1),
+        *(Workload(kind=Kind.RATE, seconds=scale.rate_seconds, rate=rate) for rate in scale.rates if rate <= 1000),
+    ]
