@@ -22,9 +22,11 @@ MAX_IN_FLIGHT = 4
 # The next batch leaves when the one before is done, so that a busy system fills batches; or after this, so that
 # a slow event does not hold up the others.
 PATIENCE_SECONDS = 0.25
-# The next batch may gather the longer, the larger the one before: a larger batch costs less for each event, and one
-# that is larger than the rate asks for stands in the way of the webhooks that arrive meanwhile.
+# When batches come this large, the next one may gather a while: a larger batch costs less for each event. The longer, the
+# larger the one before was; more than the rate asks for would stand in the way of the webhooks that arrive meanwhile.
+BUSY_BATCH_EVENTS = 16
 GATHER_SECONDS_PER_EVENT = 0.0005
+MIN_GATHER_SECONDS = 0.1
 MAX_GATHER_SECONDS = 0.25
 TIMEOUT_SECONDS = 45.0  # longer than any event takes
 FIRST_PAUSE_SECONDS = 0.1  # after a failure; doubled up to MAX_PAUSE_SECONDS, so that an overload can pass
@@ -71,8 +73,8 @@ class Handoff:
                     pause = min(2 * pause, MAX_PAUSE_SECONDS)
                     continue
                 pause = FIRST_PAUSE_SECONDS
-                if len(batch) < MAX_BATCH_EVENTS:
-                    await asyncio.sleep(min(MAX_GATHER_SECONDS, len(batch) * GATHER_SECONDS_PER_EVENT))
+                if BUSY_BATCH_EVENTS <= len(batch) < MAX_BATCH_EVENTS:
+                    await asyncio.sleep(_gather_seconds(len(batch)))
 
     async def _deliver(self, batch: Sequence[tuple[UUID, float]]) -> bool:
         try:
@@ -91,3 +93,7 @@ class Handoff:
             self._offered.clear()
             await self._offered.wait()
         return [self._waiting.popleft() for _ in range(min(MAX_BATCH_EVENTS, len(self._waiting)))]
+
+
+def _gather_seconds(last_batch_events: int) -> float:
+    return min(MAX_GATHER_SECONDS, max(MIN_GATHER_SECONDS, last_batch_events * GATHER_SECONDS_PER_EVENT))
