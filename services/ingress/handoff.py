@@ -22,8 +22,8 @@ MAX_IN_FLIGHT = 4
 # The next batch leaves when the one before is done, so that a busy system fills batches; or after this, so that
 # a slow event does not hold up the others.
 PATIENCE_SECONDS = 0.25
-# When batches come this large, the next one may gather a while: a larger batch costs less for each event. The longer, the
-# larger the one before was; more than the rate asks for would stand in the way of the webhooks that arrive meanwhile.
+# When batches come this large, the next one may gather a while: a larger batch costs less for each event. The larger
+# the one before, the longer; more than the rate asks for would stand in the way of the webhooks that arrive meanwhile.
 BUSY_BATCH_EVENTS = 16
 GATHER_SECONDS_PER_EVENT = 0.0005
 MIN_GATHER_SECONDS = 0.1
