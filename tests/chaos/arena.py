@@ -28,6 +28,7 @@ SETTLE_SECONDS = 40.0
 STEADY_SECONDS = 1.5
 _POLL_SECONDS = 0.05
 SECRET = "secret-of-mock"
+_OF_SESSIONS = "FROM pg_stat_activity WHERE application_name LIKE 'tenrusl-%'"
 _QUICK = {
     "TENRUSL_RETRY_BASE_SECONDS": "0.1",
     "TENRUSL_RETRY_CAP_SECONDS": "1",
@@ -160,12 +161,22 @@ class Arena:
 
     def cut_sessions(self) -> None:
         """Has PostgreSQL end the sessions of all services, whatever they are in the middle of."""
+        with self._as_superuser() as connection:
+            found = connection.execute(f"SELECT pg_terminate_backend(pid) {_OF_SESSIONS}".encode()).fetchall()
+        assert found, "no service has a session"
+
+    def session_pids(self) -> list[int]:
+        """The processes of PostgreSQL that work for the services."""
+        with self._as_superuser() as connection:
+            found = [int(row[0]) for row in connection.execute(f"SELECT pid {_OF_SESSIONS}".encode()).fetchall()]
+        assert found, "no service has a session"
+        return found
+
+    def _as_superuser(self) -> psycopg.Connection:
+        """Others see of the services' sessions neither kind nor name."""
         assert self.stack.postgres is not None
         url = self.stack.postgres.url("postgres", user=SUPERUSER).replace("+psycopg", "")
-        with psycopg.connect(url, autocommit=True) as connection:
-            connection.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'tenrusl%'"
-            )
+        return psycopg.connect(url, autocommit=True)
 
     def kill(self, *names: str) -> None:
         """SIGKILL, all at once as far as that goes. The supervisor starts them again."""

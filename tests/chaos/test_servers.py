@@ -45,11 +45,8 @@ def test_postgresql_is_away_for_a_while(arena: Arena) -> None:
 
 
 def test_postgresql_is_frozen(arena: Arena) -> None:
-    postgres = arena.stack.postgres
-    assert postgres is not None
     with arena.load() as sender:
-        sessions = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend'"
-        pids = [int(str(row[0])) for row in _rows(arena.url, sessions)]
+        pids = arena.session_pids()
         for pid in pids:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGSTOP)
@@ -147,8 +144,3 @@ def test_the_volume_of_the_database_is_full(ports: PortReservations, seed: int) 
         finally:
             arena.close()
             shutil.rmtree(folder / "stack", ignore_errors=True)  # a folder of a volume that goes anyway
-
-
-def _rows(url: str, statement: str) -> list[tuple[object, ...]]:
-    with psycopg.connect(url) as connection:
-        return connection.execute(statement.encode()).fetchall()
