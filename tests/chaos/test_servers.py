@@ -47,6 +47,7 @@ def test_postgresql_is_away_for_a_while(arena: Arena) -> None:
 def test_postgresql_is_frozen(arena: Arena) -> None:
     with arena.load() as sender:
         pids = arena.session_pids()
+        assert pids, "no service has a session"
         for pid in pids:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGSTOP)
@@ -62,7 +63,7 @@ def test_postgresql_is_frozen(arena: Arena) -> None:
 def test_sessions_are_cut_in_the_middle_of_transactions(arena: Arena) -> None:
     with arena.load() as sender:
         for _ in range(10):
-            arena.cut_sessions()
+            arena.wait(lambda: arena.cut_sessions() > 0, "there are sessions to cut")
             time.sleep(arena.rng.random() / 3)  # the moment of a cut is chance
     arena.judge(sender)
 
