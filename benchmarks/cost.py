@@ -41,7 +41,7 @@ def measure_cost(
         for number, workload in enumerate(loads, start=1):
             before = _seconds(system)
             measurement = measure(receiver, workload, round_number=number, name=f"c{number}")
-            used = {name: seconds - before.get(name, 0.0) for name, seconds in _seconds(system).items()}
+            used = used_between(before, _seconds(system))
             acked = max(1, measurement.result.acked)
             costs.append(
                 Cost(load=measurement, by_process={name: 1e6 * seconds / acked for name, seconds in used.items()})
@@ -66,16 +66,28 @@ def _label(cost: Cost) -> str:
     return f"{cost.load.workload.label}, {cost.load.result.acked_per_second:,.0f} acked/s"
 
 
-def _seconds(system: TenRusl) -> Mapping[str, float]:
-    """CPU that each process has used so far. Sessions count by their service, all else of PostgreSQL together."""
+Usage = Mapping[int, tuple[str, float]]
+
+
+def used_between(before: Usage, after: Usage) -> dict[str, float]:
+    """Seconds by name, of the processes that were there at the end; what ended before took its seconds with it."""
+    used: defaultdict[str, float] = defaultdict(float)
+    for pid, (name, seconds) in after.items():
+        used[name] += seconds - before.get(pid, (name, 0.0))[1]
+    return dict(used)
+
+
+def _seconds(system: TenRusl) -> Usage:
+    """CPU seconds of each process so far, with its name, by process id. Sessions are named by their service."""
     stack = system.stack
-    used = defaultdict(float, {name: cpu_seconds(stack.process(name).pid) for name in SERVICES})
+    services = {name: stack.process(name).pid for name in SERVICES}
+    used = {pid: (name, cpu_seconds(pid)) for name, pid in services.items()}
     assert stack.postgres is not None
     server = stack.postgres.process.pid
     for pid in (server, *_children(server)):
         try:
             title = Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8", errors="replace")
-            used[process_name(title)] += cpu_seconds(pid)
+            used[pid] = (process_name(title), cpu_seconds(pid))
         except (FileNotFoundError, ProcessLookupError):
             continue  # a session that has ended meanwhile
     return used

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from benchmarks.cost import Cost, cost_table, cpu_seconds, process_name
+from benchmarks.cost import Cost, cost_table, cpu_seconds, process_name, used_between
 from tests.unit.benchmarks.test_bench_report import measurement
 
 
@@ -34,3 +34,9 @@ def test_what_costs_next_to_nothing_is_left_out_of_the_table_but_in_its_sum() ->
     lines = cost_table([Cost(load=measurement("ours"), by_process={"gateway": 60.4, "admin": 0.4})]).splitlines()
     assert lines[0] == "| CPU µs a webhook | burst 64 connections, 10,000 acked/s |"
     assert lines[2:] == ["| gateway | 60 |", "| all | 61 |"]
+
+
+def test_a_process_that_has_ended_takes_nothing_from_the_others() -> None:
+    before = {1: ("ingress", 2.0), 2: ("PostgreSQL for ingress", 9.0)}
+    after = {1: ("ingress", 2.5), 3: ("PostgreSQL for ingress", 1.0)}
+    assert used_between(before, after) == {"ingress": 0.5, "PostgreSQL for ingress": 1.0}
