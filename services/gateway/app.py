@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from services.gateway.body import BodyTimeoutError, BodyTooLargeError, ClientGoneError, Message, Receive
-from services.gateway.exchange import Exchange, WholeRequest
+from services.gateway.exchange import Exchange, WholeRequest, below_prefix
 from services.gateway.headers import REQUEST_ID, SECURITY_HEADERS, request_id_of, too_large
 from services.gateway.metrics import GatewayMetrics
 from services.gateway.problems import (
@@ -27,7 +27,7 @@ from services.gateway.problems import (
     from_rpc,
 )
 from services.gateway.tracing import rename_after_route, server_span, tell_status
-from services.gateway.webhooks import PATH_PREFIXES, Scope, WebhookEndpoint
+from services.gateway.webhooks import Scope, WebhookEndpoint
 from tenrusl.clock import Clock
 from tenrusl.observability import traces
 from tenrusl.rpc.context import request_id
@@ -53,10 +53,10 @@ class Gateway:
         if scope["type"] != "http":
             raise NotImplementedError(scope["type"])  # the server is configured without the others
         path: str = scope["path"]
-        for prefix in PATH_PREFIXES:
-            if path.startswith(prefix):
-                await self._webhooks(scope, receive, path[len(prefix) :])
-                return
+        provider = below_prefix(path)
+        if provider is not None:
+            await self._webhooks(scope, receive, provider)
+            return
         token = request_id.set(request_id_of(scope["headers"], self._clock))
         traced = path.startswith(_API_PREFIX)
         with server_span(scope, "", request_id.get()) if traced else traces.NO_SPAN as span:
@@ -68,8 +68,7 @@ class Gateway:
     def take_whole(self, request: WholeRequest, exchange: Exchange) -> None:
         """Answers a webhook that has come as a whole, see LimitedHttpProtocol."""
         path, _, query = request.target.decode("ascii").partition("?")
-        prefix = next(prefix for prefix in PATH_PREFIXES if path.startswith(prefix))
-        self._webhooks.take_whole(request, exchange, path=path, query=query, provider=path[len(prefix) :])
+        self._webhooks.take_whole(request, exchange, path=path, query=query, provider=below_prefix(path) or "")
 
     async def _answer_api(self, scope: Scope, receive: Receive, send: Send, span: traces.Span) -> None:
         started = time.perf_counter()

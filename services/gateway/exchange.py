@@ -10,6 +10,16 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
 
 EXCHANGE = "tenrusl.exchange"  # where the ASGI scope has the request's Exchange
+# What paths of webhooks begin with; the provider's name follows.
+PATH_PREFIXES = ("/api/webhooks/", "/api/v1/webhooks/")
+
+
+def below_prefix(path: str) -> str | None:
+    """What follows the prefix in a path of a webhook; None for any other path."""
+    for prefix in PATH_PREFIXES:
+        if path.startswith(prefix):
+            return path[len(prefix) :]
+    return None
 
 
 class DrainableState(ServerState):
@@ -64,10 +74,10 @@ class WholeRequest:
         "response_started",
         "target",
         "transport",
+        "waiting_for_100_continue",
     )
     more_body = False
     message_event = _NO_WAITER
-    waiting_for_100_continue = False
 
     def __init__(
         self,
@@ -89,7 +99,7 @@ class WholeRequest:
         self.transport = transport
         self.keep_alive = keep_alive
         self.on_response = on_response
-        self.disconnected = self.response_started = self.response_complete = False
+        self.disconnected = self.response_started = self.response_complete = self.waiting_for_100_continue = False
 
 
 class Exchange:
@@ -120,8 +130,7 @@ class Exchange:
             body = b""  # the length stays that of the body (RFC 9110, section 9.3.2)
         ending = b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n"
         cycle.response_started = True
-        if cycle.more_body:
-            cycle.waiting_for_100_continue = False
+        cycle.waiting_for_100_continue = False
         cycle.transport.write(b"".join((status_line, self._state.common_lines(), head, ending, body)))
         cycle.response_complete = True
         cycle.message_event.set()

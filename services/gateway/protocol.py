@@ -14,7 +14,7 @@ from typing import Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from services.gateway.exchange import EXCHANGE, DrainableState, Exchange, WholeRequest
+from services.gateway.exchange import EXCHANGE, PATH_PREFIXES, DrainableState, Exchange, WholeRequest
 from services.gateway.headers import REQUEST_ID, SECURITY_HEADERS, request_id_of
 from services.gateway.problems import CONTENT_TYPE, HEADERS_TOO_LARGE, Problem
 from tenrusl.clock import SystemClock
@@ -31,14 +31,14 @@ STALLED_SECONDS = 15.0  # an answer that the client does not read
 
 TakesWhole = Callable[[WholeRequest, Exchange], None]
 # The targets of requests that may be taken whole. With an escape or a fragment they are read by uvicorn's rules.
-WHOLE_PREFIXES = (b"/api/webhooks/", b"/api/v1/webhooks/")
+_WHOLE_PREFIXES = tuple(prefix.encode() for prefix in PATH_PREFIXES)
 _BY_THE_RULES = (b"%", b"#")
 
 
 class LimitedHttpProtocol(HttpToolsProtocol):
     """uvicorn's protocol with these limits. Nothing here costs more than a few comparisons per read.
 
-    takes_whole: answers requests under WHOLE_PREFIXES that have come in one read, instead of the application.
+    takes_whole: answers webhooks that have come in one read, instead of the application.
     """
 
     server_state: DrainableState
@@ -177,7 +177,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         url = self.url
         return (
             self._takes_whole is not None
-            and url.startswith(WHOLE_PREFIXES)
+            and url.startswith(_WHOLE_PREFIXES)
             and url.isascii()
             and not any(mark in url for mark in _BY_THE_RULES)
             and not self.expect_100_continue

@@ -45,7 +45,6 @@ from tenrusl.providers.types import Reply
 _log = structlog.get_logger("gateway")
 Scope = MutableMapping[str, Any]
 
-PATH_PREFIXES = ("/api/webhooks/", "/api/v1/webhooks/")
 ROUTE = "webhooks"
 # In spans, instead of the path: a provider's token may stand there.
 _ROUTE_PATTERN = "/api/webhooks/{provider}"

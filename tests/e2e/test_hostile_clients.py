@@ -1,16 +1,15 @@
 """Clients that mean harm, against the running gateway: each is refused or cut off, and everybody else is served."""
 
 import random
-import resource
 import socket
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, suppress
-from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
+from benchmarks.soak import resident_bytes
 from services.gateway import headers, protocol
 from tenrusl.local.ports import PortReservations
 from tenrusl.payments import PaymentStatus
@@ -53,11 +52,6 @@ def bounded(world: World) -> Iterator[None]:
     assert gateway.running
     assert gateway.pid == pid
     assert resident_bytes(pid) - before < MAX_GROWTH_BYTES
-
-
-def resident_bytes(pid: int) -> int:
-    """Memory of a process that is not swapped out (proc_pid_statm(5): the second number, in pages)."""
-    return int(Path(f"/proc/{pid}/statm").read_text("ascii").split()[1]) * resource.getpagesize()
 
 
 def assert_served(world: World) -> None:

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from services.gateway.app import Gateway
-from services.gateway.webhooks import PATH_PREFIXES
+from services.gateway.exchange import PATH_PREFIXES
 from tests.integration.gateway.gateway_stack import eventually, gateway_stack, outcome, read_answer
 
 OPENAPI = Path(__file__).parents[3] / "docs" / "openapi.yaml"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from services.gateway.webhooks import PATH_PREFIXES
+from services.gateway.exchange import PATH_PREFIXES
 from tests.unit.deploy.manifests import (
     COMPONENT,
     K8S,
