@@ -5,9 +5,9 @@ import sys
 
 from prometheus_client import CollectorRegistry
 
+from services.gateway.answers import ProviderAnswers
 from services.gateway.bootstrap import build
 from services.gateway.server import build_server, listen, serve_until_stopped
-from services.gateway.webhooks import ProviderAnswers
 from tenrusl.provider_loading import load_providers
 from tenrusl.rpc.process import run
 from tenrusl.settings import Settings

@@ -9,6 +9,7 @@ from grpc import aio
 from prometheus_client import CollectorRegistry
 
 from services.gateway.admin import AdminApi
+from services.gateway.answers import ProviderAnswers
 from services.gateway.app import Gateway
 from services.gateway.batching import Accept, Batcher, BatchLimits
 from services.gateway.headers import SourceAddress
@@ -19,7 +20,7 @@ from services.gateway.payments import PaymentsApi
 from services.gateway.protocol import TakesWhole
 from services.gateway.throttle import Throttle
 from services.gateway.throttle_limits import keep_limits, limits_from
-from services.gateway.webhooks import ProviderAnswers, WebhookEndpoint
+from services.gateway.webhooks import WebhookEndpoint
 from tenrusl.api.ingress.v1.ingress_pb2_grpc import IngressServiceStub
 from tenrusl.api.processor.v1.payment_pb2_grpc import PaymentServiceStub
 from tenrusl.clock import SystemClock

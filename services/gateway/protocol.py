@@ -14,9 +14,10 @@ from typing import Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from services.gateway.answers import problem_answer
 from services.gateway.exchange import EXCHANGE, PATH_PREFIXES, DrainableState, Exchange, WholeRequest
-from services.gateway.headers import REQUEST_ID, SECURITY_HEADERS, request_id_of
-from services.gateway.problems import CONTENT_TYPE, HEADERS_TOO_LARGE, Problem
+from services.gateway.headers import REQUEST_ID, request_id_of
+from services.gateway.problems import HEADERS_TOO_LARGE, Problem
 from tenrusl.clock import SystemClock
 
 # Of request line and headers; headers.py refuses less than this in good form. Also of what comes in a row of chunk
@@ -294,13 +295,6 @@ class _LingeringTransport:
 def _raw_answer(problem: Problem) -> bytes:
     """An answer for a request that no application sees."""
     request_id = request_id_of((), SystemClock())
-    body = problem.body(request_id)
-    headers = (
-        (b"content-type", CONTENT_TYPE),
-        (b"content-length", str(len(body)).encode()),
-        (b"connection", b"close"),
-        (REQUEST_ID, request_id.encode()),
-        *SECURITY_HEADERS,
-    )
-    head = b"".join(b"%s: %s\r\n" % header for header in headers)
-    return b"HTTP/1.1 %d %s\r\n%s\r\n%s" % (problem.status, problem.status.phrase.encode(), head, body)
+    answer = problem_answer(problem, request_id)
+    own = b"%s: %s\r\nconnection: close\r\n\r\n" % (REQUEST_ID, request_id.encode())
+    return b"".join((answer.status_line, answer.head, own, answer.body))

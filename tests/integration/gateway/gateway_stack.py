@@ -10,9 +10,9 @@ from typing import Any
 from grpc import aio
 from prometheus_client import CollectorRegistry
 
+from services.gateway.answers import ProviderAnswers
 from services.gateway.bootstrap import GatewayParts, build
 from services.gateway.server import Server, build_server, listen
-from services.gateway.webhooks import ProviderAnswers
 from tenrusl.api.admin.v1 import backlog_pb2_grpc, payments_pb2_grpc
 from tenrusl.api.ingress.v1 import ingress_pb2, ingress_pb2_grpc, throttle_pb2, throttle_pb2_grpc
 from tenrusl.api.processor.v1 import payment_pb2_grpc

@@ -13,9 +13,9 @@ from uuid import UUID
 
 from prometheus_client import CollectorRegistry
 
+from services.gateway.answers import ProviderAnswers
 from services.gateway.bootstrap import build
 from services.gateway.server import build_server, listen
-from services.gateway.webhooks import ProviderAnswers
 from services.ingress.accept import Acceptor
 from services.ingress.credentials import CredentialBook
 from services.ingress.judge import Judge
